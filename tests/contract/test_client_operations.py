@@ -10,14 +10,22 @@ from typing import Any
 
 import pytest
 
-from visapi.client import Client, operations, resources
+from visapi.client import Client, operations
+from visapi.client.all_runs import AllRuns
 from visapi.client.call import Call
+from visapi.client.declaring import Lines, Listing, Operation, Resource
+from visapi_common.contracts.accounts import PutAccount, RotateAccount
 from visapi_common.contracts.bulk import BulkAction
+from visapi_common.contracts.dead_letters import ReplayFilter, StartReplay
 from visapi_common.contracts.endpoints import NewEndpoint, RotateEndpoint, UpdateEndpoint
 from visapi_common.contracts.engine_messages import Decision
 from visapi_common.contracts.hooks import NewHook, RotateHook, UpdateHook
-from visapi_common.contracts.keys import NewKey
+from visapi_common.contracts.keys import ChangeKey, NewKey
+from visapi_common.contracts.rates import SetNamedRate, SetRate
 from visapi_common.contracts.schedules import Backfill
+from visapi_common.contracts.simulation import SimulateWorkflow
+from visapi_common.contracts.templates import NewTemplate, PreviewTemplate
+from visapi_common.contracts.tenants import NewTenant
 
 PATHS: dict[str, Any] = json.loads((Path(__file__).parent / "openapi.json").read_text())["paths"]
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -36,17 +44,30 @@ SAMPLES = {
     Backfill: Backfill(NOW, NOW),
     operations.Bulk: operations.Bulk(action=BulkAction.CANCEL, filters=operations.Filters()),
     Decision: Decision.RETRY,
+    ChangeKey: ChangeKey(),
+    PutAccount: PutAccount("smtp", {}),
+    RotateAccount: RotateAccount({}),
+    NewTemplate: NewTemplate("pdf", {}),
+    PreviewTemplate: PreviewTemplate(),
+    NewTenant: NewTenant("x"),
+    ReplayFilter: ReplayFilter(),
+    StartReplay: StartReplay(ReplayFilter()),
+    SetRate: SetRate(),
+    SetNamedRate: SetNamedRate(keys=[]),
+    SimulateWorkflow: SimulateWorkflow({}),
 }
+NOT_TWICE = {"putAccount"}
+"""Each makes a version."""
 
 
-def made() -> Iterator[Any]:
-    """A call of each operation that a resource has, with the arguments that it needs."""
+def declared() -> Iterator[tuple[str, Any]]:
+    """Each operation that a resource has."""
     with Client("http://127.0.0.1:1", "key") as client:
-        found = [each for each in vars(client).values() if isinstance(each, resources.Resource)]
+        found = [each for each in vars(client).values() if isinstance(each, Resource)]
     for resource in found:
         for name, one in vars(type(resource)).items():
-            if isinstance(one, resources.Operation | resources.Listing):
-                yield pytest.param(one, id=f"{type(resource).__name__.lower()}.{name}")
+            if isinstance(one, Operation | Listing | Lines):
+                yield f"{type(resource).__name__.lower()}.{name}", one
 
 
 def call_of(one: Any) -> Call[Any]:
@@ -66,15 +87,25 @@ def described(call: Call[Any]) -> dict[str, Any]:
     raise AssertionError(f"the API has no {call.method} {call.path}")
 
 
-@pytest.mark.parametrize("one", list(made()))
+@pytest.mark.parametrize("one", [pytest.param(one, id=name) for name, one in declared()])
 def test_an_operation_of_the_client_is_one_of_the_api_and_is_repeated_where_that_is_safe(one: Any):
     call = call_of(one)
     names = {
         each.get("name", each.get("$ref", "").rpartition("/")[2])
         for each in described(call).get("parameters", [])
     }
-    keyed = any("idempotency" in name.lower() for name in names)
+    keyed = "Idempotency-Key" in names
     assert set(call.params) <= names
-    assert not call.keyed or keyed
-    assert call.repeatable or not (keyed or call.method in {"GET", "PUT"})
-    assert isinstance(one, resources.Listing) == ("cursor" in names)
+    assert call.keyed == keyed
+    safe = keyed or (call.method in {"GET", "PUT"} and described(call)["operationId"] not in NOT_TWICE)
+    assert call.repeatable or not safe or isinstance(one, Lines)
+    assert isinstance(one, Listing) == ("cursor" in names)
+    assert ("if_match" in inspect.signature(one.make).parameters) == ("If-Match" in names)
+
+
+def test_the_client_has_every_operation_of_the_api_for_keys():
+    calls = [call_of(one) for _, one in declared()] + [AllRuns().call()]
+    theirs = [item for path, item in PATHS.items() if path.startswith("/v1/") and "/hooks/in/" not in path]
+    assert {described(call)["operationId"] for call in calls} == {
+        one["operationId"] for item in theirs for one in item.values()
+    }

@@ -22,7 +22,7 @@ class Asked(NamedTuple):
 
 
 class ScriptedGateway(ThreadingHTTPServer):
-    """Gives `answers` in order, each with status, headers and body (JSON)."""
+    """Gives `answers` in order, each with status, headers and body (JSON, or bytes as they are)."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Door)
@@ -42,14 +42,16 @@ class _Door(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.asked.append(Asked(self.command, self.path, headers, body))
         status, more, answer = self.server.answers.pop(0)
-        content = b"" if status == 204 else json.dumps(answer).encode()
+        content = (
+            answer if isinstance(answer, bytes) else b"" if status == 204 else json.dumps(answer).encode()
+        )
         self.send_response(status)
         for name, value in {**more, "content-length": str(len(content))}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
 
-    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 (the names that the server calls)
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 (the names that the server calls)
 
     def log_message(self, format: str, *args: Any) -> None: ...  # noqa: A002 (the name of the base class)
 

@@ -10,7 +10,7 @@ import msgspec
 import pikepdf
 import pytest
 
-from visapi.client import ApiError, errors, operations
+from visapi.client import ApiError, dead_letter_operations, errors, operations
 from visapi.client.event_stream import EventReader, RunEnd, history_events
 from visapi.client.failures import UnreachableError, read_answer
 from visapi.client.following import Reconnects, ended_early
@@ -180,7 +180,9 @@ def test_the_sample_input_is_what_the_sample_asks_for():
 
 
 def test_a_decision_about_an_uncertain_effect_is_repeated_under_one_key_only() -> None:
-    call = operations.resolve_dead_letter("0192f0c1/..", Decision.RETRY, reason="not in the outbox")
+    call = dead_letter_operations.resolve_dead_letter(
+        "0192f0c1/..", Decision.RETRY, reason="not in the outbox"
+    )
     assert (call.method, call.path) == ("POST", "/v1/dead-letters/0192f0c1%2F../resolve")
     assert msgspec.json.decode(call.body or b"") == {"decision": "retry", "reason": "not in the outbox"}
     assert call.keyed

@@ -1,12 +1,18 @@
 """Both clients, against a server that pages, fails and remembers: retries, keys, lists, typed errors."""
 
+import json
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import aclosing
+from itertools import islice
 from typing import Any
 
 import pytest
 
 from kit.scripted_gateway import ScriptedGateway, scripted_gateway
-from visapi.client import AsyncClient, Client, UnreachableError, errors
+from visapi.client import ApiError, AsyncClient, Client, UnreachableError, errors
+from visapi.client.all_runs import AllRuns, Missed
+from visapi_common.contracts.engine_messages import Decision
+from visapi_common.contracts.runs import RunChange
 from visapi_common.contracts.secrets import SecretView
 
 RUN = {
@@ -101,3 +107,58 @@ async def test_nobody_who_answers_is_an_error_of_its_own(server: ScriptedGateway
     server.server_close()
     with pytest.raises(UnreachableError, match=url), Client(url, "key") as client:
         client.secrets.remove("a")
+
+
+CHANGE = {
+    "run": RUN["id"], "workflow": RUN["workflow"], "seq": 1, "type": "workflow.started",
+    "time": "2026-11-24T12:00:00Z", "test": False,
+}  # fmt: skip
+STREAMS = [
+    f"id: one\nevent: begin\ndata: {{}}\n\nid: two\ndata: {json.dumps(CHANGE)}\n\n".encode(),
+    f"id: three\nevent: reset\ndata: {{}}\n\nid: four\ndata: {json.dumps({**CHANGE, 'seq': 2})}\n\n".encode(),
+]
+
+
+async def changes_blocking(url: str) -> list[RunChange | Missed]:
+    with Client(url, "key") as client:
+        return list(islice(client.follow_all(AllRuns("d/w")), 3))
+
+
+async def changes_asynchronous(url: str) -> list[RunChange | Missed]:
+    async with AsyncClient(url, "key") as client, aclosing(client.follow_all(AllRuns("d/w"))) as changes:
+        return [await anext(changes) for _ in range(3)]
+
+
+@pytest.mark.parametrize("changes", [changes_blocking, changes_asynchronous])
+async def test_all_runs_are_followed_over_a_broken_stream_from_the_last_change(
+    server: ScriptedGateway, changes: Callable[[str], Coroutine[Any, Any, list[RunChange | Missed]]]
+):
+    server.answers = [(200, {}, STREAMS[0]), (429, {"Retry-After": "0"}, {}), (200, {}, STREAMS[1])]
+    first, missed, second = await changes(server.url)
+    assert isinstance(first, RunChange)
+    assert isinstance(second, RunChange)
+    assert (first.seq, missed, second.seq) == (1, Missed(), 2)
+    assert [one.headers.get("last-event-id") for one in server.asked] == [None, "two", "two"]
+    assert {one.path for one in server.asked} == {"/v1/runs/changes?workflow=d%2Fw"}
+
+
+async def test_an_export_is_read_line_by_line(server: ScriptedGateway):
+    server.answers = [(200, {}, b'{"a":1}\n{"end":1}'), (200, {}, b'{"a":1}\n'), (403, {}, problem(403, "f"))]
+    with Client(server.url, "key") as client:
+        assert list(client.tenants.export("acme")) == [b'{"a":1}\n', b'{"end":1}']
+    async with AsyncClient(server.url, "key") as client:
+        assert [line async for line in client.tenants.export("acme")] == [b'{"a":1}\n']
+        with pytest.raises(ApiError):
+            _ = [line async for line in client.tenants.export("acme")]
+
+
+async def test_a_command_that_takes_a_key_gets_one(server: ScriptedGateway):
+    server.answers = [(503, {"Retry-After": "0"}, problem(503, "unavailable")), (200, {}, RUN)]
+    async with AsyncClient(server.url, "key") as client:
+        await client.runs.cancel(RUN["id"])
+    first, again = (one.idempotency_key for one in server.asked)
+    assert first == again is not None
+    server.answers = [(404, {}, problem(404, "dead_letter_not_found"))]
+    with Client(server.url, "key") as client, pytest.raises(errors.NotFoundError):
+        client.dead_letters.resolve("x", Decision.RETRY)
+    assert server.asked[-1].idempotency_key not in (None, first)

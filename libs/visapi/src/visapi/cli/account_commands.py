@@ -5,7 +5,6 @@ machine can read.
 """
 
 import os
-import secrets
 import sys
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -123,7 +122,7 @@ def rotate(
 ) -> None:
     """Give an account new credentials. The settings stay."""
     wanted = RotateAccount(_read(credentials), overlap_s=round(overlap * 3600))
-    call = operations.rotate_account(name, wanted, idempotency_key=secrets.token_hex(16))
+    call = operations.rotate_account(name, wanted)
     with connected(url, data_dir) as client:
         _show(client.send(call), json=json)
 
@@ -131,7 +130,7 @@ def rotate(
 @accounts.command()
 def confirm(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR, json: Json = False) -> None:
     """End the overlap of a rotation: only the current credentials are used."""
-    call = operations.confirm_account(name, idempotency_key=secrets.token_hex(16))
+    call = operations.confirm_account(name)
     with connected(url, data_dir) as client:
         _show(client.send(call), json=json)
 
@@ -146,7 +145,7 @@ def rollback(
     json: Json = False,
 ) -> None:
     """Use the settings and credentials of an earlier version again."""
-    call = operations.roll_back_account(name, version=version, idempotency_key=secrets.token_hex(16))
+    call = operations.roll_back_account(name, version=version)
     with connected(url, data_dir) as client:
         _show(client.send(call), json=json)
 

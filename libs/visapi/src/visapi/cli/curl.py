@@ -16,6 +16,7 @@ from visapi.cli.output import USAGE, console, fail, say
 from visapi.client import Client
 from visapi.client.all_runs import AllRuns, Missed
 from visapi.client.call import Call
+from visapi.client.event_stream import history_stream
 from visapi_common.contracts.runs import HistoryItem, RunChange
 
 T = TypeVar("T")
@@ -42,11 +43,7 @@ class CurlClient(Client):
 
     def follow(self, run: str, *, after: int = 0) -> Iterator[HistoryItem]:
         """Print the request for the live history."""
-        params: dict[str, str | list[str]] = {"after": str(after)} if after else {}
-        headers = {"Accept": "text/event-stream"}
-        path = f"/v1/runs/{run}/history"
-        live: Call[None] = Call(method="GET", path=path, answer=None, params=params, headers=headers)
-        self.send(live)
+        self.send(history_stream(run, after))
         yield from ()
 
     def follow_all(self, following: AllRuns) -> Iterator[RunChange | Missed]:

@@ -1,6 +1,5 @@
 """`visapi dead-letter list|show|resolve|replay`: what waits for a person, and what the person decides."""
 
-import secrets
 from typing import Annotated
 
 import typer
@@ -9,7 +8,7 @@ from rich.text import Text
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
 from visapi.cli.output import USAGE, as_json, console, done, fail, say
 from visapi.cli.tables import Table
-from visapi.client import operations
+from visapi.client import dead_letter_operations as operations
 from visapi_common.contracts.dead_letters import DeadLetterView
 from visapi_common.contracts.engine_messages import Decision
 
@@ -37,10 +36,15 @@ def list_(  # noqa: PLR0913 (each is an option of the command)
     if state not in _STATES:
         fail(f"there is no state {state!r}", hint="Use open, resolved or all.", code=USAGE)
     with connected(url, data_dir) as client:
-        only = {"reason": reason, "function": function, "workflow": workflow}
-        page = client.send(
-            operations.list_dead_letters(kind=kind, resolved=_STATES[state], limit=limit, only=only)
+        wanted = operations.list_dead_letters(
+            kind=kind,
+            resolved=_STATES[state],
+            reason=reason,
+            function=function,
+            workflow=workflow,
+            limit=limit,
         )
+        page = client.send(wanted)
     if json:
         as_json(page.items)
         return
@@ -109,7 +113,7 @@ def replay(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Replay a dead letter. Mend the reason first."""
-    asked = operations.replay_dead_letter(letter, reason=reason, idempotency_key=secrets.token_hex(16))
+    asked = operations.replay_dead_letter(letter, reason=reason)
     with connected(url, data_dir) as client:
         view = client.send(asked)
     done(f"asked for dead letter {view.id} to be put back")

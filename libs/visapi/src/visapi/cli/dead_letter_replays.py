@@ -1,6 +1,5 @@
 """`visapi dead-letter edit|replay-many|replays|abort`: one letter with another event, and many at once."""
 
-import secrets
 import sys
 import time
 from datetime import datetime
@@ -73,7 +72,7 @@ def replay_many(  # noqa: PLR0913 (each is an option of the command)
         if not yes:
             _confirm(f"replay {counted:,} dead letters?")
         order = StartReplay(wanted, rate, reason)
-        replay = client.send(operations.start_replay(order, idempotency_key=secrets.token_hex(16)))
+        replay = client.send(operations.start_replay(order))
         while not detach and not _settled(replay):
             say(_told(replay))
             time.sleep(_LOOK_S)

@@ -3,7 +3,6 @@
 Endpoints are named as they were made.
 """
 
-import secrets
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -157,7 +156,7 @@ def ping(name: Name, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> N
     """Send a test webhook to an endpoint, and print the answer of its receiver."""
     with connected(url, data_dir) as client:
         endpoint = _id(client, name)
-        call = operations.ping_endpoint(endpoint, idempotency_key=secrets.token_hex(16))
+        call = operations.ping_endpoint(endpoint)
         sent = _tried(client, endpoint, client.send(call))
     if not sent.log:
         fail(f"nothing was sent within {PING_S:g} s; the webhook waits", hint="Does the notifier run?")
@@ -207,9 +206,8 @@ def replay(
 ) -> None:
     """Send a webhook again, under the same id, up to ten times."""
     with connected(url, data_dir) as client:
-        key = secrets.token_hex(16)
         endpoint = _id(client, name)
-        client.send(operations.replay_message(endpoint, message, reason=reason, idempotency_key=key))
+        client.send(operations.replay_message(endpoint, message, reason=reason))
     done(f"{message} is sent again")
 
 

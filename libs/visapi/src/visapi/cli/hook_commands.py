@@ -4,7 +4,6 @@ Hooks are named as they were made. Secrets come from a file or from stdin, never
 other users of the machine can see.
 """
 
-import secrets
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -193,8 +192,7 @@ def replay(
     """Send the event of a delivery to workflows once more."""
     with connected(url, data_dir) as client:
         hook, found = _delivered(client, name, delivery)
-        key = secrets.token_hex(16)
-        call = operations.replay_delivery(hook, found, reason=reason, idempotency_key=key)
+        call = operations.replay_delivery(hook, found, reason=reason)
         view = client.send(call)
     done(f"replayed {view.delivery} as {view.delivery}/replay/{view.replays}")
 

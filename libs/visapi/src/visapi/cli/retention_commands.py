@@ -7,7 +7,7 @@ import typer
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
 from visapi.cli.output import as_json, done
 from visapi.cli.tables import Table
-from visapi.client import operations
+from visapi.client import retention_operations as operations
 from visapi_common.contracts.retention import DAYS
 
 retention = typer.Typer(no_args_is_help=True, help="Manage how long ended runs are kept.")

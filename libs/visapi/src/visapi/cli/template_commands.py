@@ -52,8 +52,11 @@ def list_(url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR, json: AsJson = 
 def get(reference: Reference, url: Url = None, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Print a version with its sources, as JSON."""
     name, version = _read(reference)
+    call = (
+        operations.read_template(name) if version is None else operations.read_template_version(name, version)
+    )
     with connected(url, data_dir) as client:
-        as_json(client.send(operations.read_template(name, version)))
+        as_json(client.send(call))
 
 
 @templates.command()

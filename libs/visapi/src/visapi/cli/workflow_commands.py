@@ -9,6 +9,7 @@ from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir, Url, connected
 from visapi.cli.output import FAILURE, as_json, done, fail
 from visapi.cli.source_view import show_in_source
 from visapi.client import operations
+from visapi.client.call import JSON
 from visapi_engine.compile.compiler import Compiled, DefinitionInvalid, compile_definition
 
 File = Annotated[
@@ -47,7 +48,7 @@ def deploy(
 
 
 def media_type(file: Path) -> str:
-    return operations.JSON if file.suffix == ".json" else operations.YAML
+    return JSON if file.suffix == ".json" else operations.YAML
 
 
 def compiled(file: Path) -> Compiled:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from visapi.client.call import Call
+from visapi.client.call import Call, keyed_post, query
 from visapi.client.call import path_part as _part
 from visapi_common.contracts.accounts import (
     AccountPage,
@@ -27,9 +27,7 @@ def put_account(name: str, wanted: PutAccount) -> Call[AccountView]:
 
 def list_accounts(*, limit: int = 200, cursor: str | None = None) -> Call[AccountPage]:
     """Accounts, by name, without their credentials."""
-    params: dict[str, str | list[str]] = {"limit": str(limit)}
-    if cursor is not None:
-        params["cursor"] = cursor
+    params = query(limit, cursor=cursor)
     return Call(method="GET", path="/v1/accounts", answer=AccountPage, params=params, repeatable=True)
 
 
@@ -53,40 +51,26 @@ def rotate_account(
     """Give an account new credentials; those of before are tried for a while where the provider refuses the
     new ones.
     """
-    return _post(name, "rotate", msgspec.json.encode(wanted), idempotency_key, private=True)
+    body = msgspec.json.encode(wanted)
+    path = f"{_path(name)}/rotate"
+    return keyed_post(path, AccountView, body, idempotency_key=idempotency_key, private=True)
 
 
 def confirm_account(name: str, *, idempotency_key: str | None = None) -> Call[AccountView]:
     """End the overlap of a rotation."""
-    return _post(name, "confirm", b"", idempotency_key)
+    return keyed_post(f"{_path(name)}/confirm", AccountView, idempotency_key=idempotency_key)
 
 
 def roll_back_account(
     name: str, *, version: int | None = None, idempotency_key: str | None = None
 ) -> Call[AccountView]:
     """Use an earlier version again; without a number the one before the current one."""
-    return _post(name, "rollback", msgspec.json.encode(RollBackAccount(version)), idempotency_key)
+    body = msgspec.json.encode(RollBackAccount(version))
+    return keyed_post(f"{_path(name)}/rollback", AccountView, body, idempotency_key=idempotency_key)
 
 
 def remove_account(name: str) -> Call[Any]:
     return Call(method="DELETE", path=_path(name), answer=Any)
-
-
-def _post(
-    name: str, command: str, body: bytes, idempotency_key: str | None, *, private: bool = False
-) -> Call[AccountView]:
-    headers = dict(_JSON) if body else {}
-    if idempotency_key is not None:
-        headers["Idempotency-Key"] = idempotency_key
-    return Call(
-        method="POST",
-        path=f"{_path(name)}/{command}",
-        answer=AccountView,
-        headers=headers,
-        body=body,
-        repeatable=idempotency_key is not None,
-        private=private,
-    )
 
 
 def _path(name: str) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -10,13 +10,15 @@ import httpx
 from tenacity import retry
 
 from visapi.client import operations
+from visapi.client.all_runs import ATTEMPTS, AllRuns, Missed
 from visapi.client.call import Call, Tagged
-from visapi.client.event_stream import EventReader, RunEnd
+from visapi.client.declaring import Page
+from visapi.client.event_stream import EventReader, RunEnd, history_stream
 from visapi.client.failures import ApiError, UnreachableError, read_answer
 from visapi.client.following import Reconnects, ended_early
-from visapi.client.resources import Page, Resources
+from visapi.client.resources import Resources
 from visapi.client.retrying import PATIENCE, with_key
-from visapi_common.contracts.runs import ENDED, HistoryItem, RunView
+from visapi_common.contracts.runs import ENDED, HistoryItem, RunChange, RunView
 
 T = TypeVar("T")
 
@@ -93,6 +95,19 @@ class AsyncClient(Resources["AsyncClient"]):
                 if view.status in ENDED:
                     return view
 
+    async def lines(self, call: Call[None]) -> AsyncGenerator[bytes]:
+        """The lines of an answer of any length, as they come. Raises `ApiError` when refused, and
+        `UnreachableError` where the connection breaks.
+        """
+        rest = b""
+        async with self._streamed(call, _TIMEOUT_S) as answer:
+            async for chunk in answer.aiter_bytes():
+                *whole, rest = (rest + chunk).split(b"\n")
+                for line in whole:
+                    yield line + b"\n"
+        if rest:
+            yield rest
+
     async def follow(self, run: str, *, after: int = 0) -> AsyncGenerator[HistoryItem]:
         """The run's history from `after`, live, until the gateway says that the run has ended.
 
@@ -112,21 +127,41 @@ class AsyncClient(Resources["AsyncClient"]):
             except (UnreachableError, ApiError) as error:
                 await asyncio.sleep(reconnects.pause_s(error))
 
+    async def follow_all(self, following: AllRuns) -> AsyncGenerator[RunChange | Missed]:
+        """The changes of all runs that are followed, live and without end. Survives lost connections, and
+        gateways that stop for some minutes.
+        """
+        reconnects = Reconnects(ATTEMPTS)
+        while True:
+            try:
+                async with self._streamed(following.call(), _SILENCE_S) as answer:
+                    async for line in answer.aiter_lines():
+                        change = following.read(line)
+                        reconnects.progressed()
+                        if change is not None:
+                            yield change
+                raise ended_early(self._url)
+            except (UnreachableError, ApiError) as error:
+                await asyncio.sleep(reconnects.pause_s(error))
+
     async def _stream(self, run: str, after: int) -> AsyncGenerator[HistoryItem | RunEnd]:
-        headers = {"Accept": "text/event-stream"}
-        if after:
-            headers["Last-Event-ID"] = str(after)
-        path = f"/v1/runs/{run}/history"
-        timeout = httpx.Timeout(_TIMEOUT_S, read=_SILENCE_S)
         reader = EventReader()
+        async with self._streamed(history_stream(run, after), _SILENCE_S) as answer:
+            async for line in answer.aiter_lines():
+                event = reader.read(line)
+                if event is not None:
+                    yield event
+
+    @asynccontextmanager
+    async def _streamed(self, call: Call[None], silence_s: float) -> AsyncGenerator[httpx.Response]:
+        timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)
         try:
-            async with self._http.stream("GET", path, headers=headers, timeout=timeout) as answer:
+            async with self._http.stream(
+                call.method, call.path, params=call.params, headers=call.headers, timeout=timeout
+            ) as answer:
                 if answer.status_code >= 400:
-                    call: Call[None] = Call(method="GET", path=path, answer=None)
-                    read_answer(call, answer.status_code, await answer.aread())
-                async for line in answer.aiter_lines():
-                    event = reader.read(line)
-                    if event is not None:
-                        yield event
+                    content = await answer.aread()
+                    read_answer(call, answer.status_code, content, answer.headers.get("Retry-After"))
+                yield answer
         except httpx.TransportError as error:
             raise UnreachableError(f"{self._url} broke the stream: {error}") from error

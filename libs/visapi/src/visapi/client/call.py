@@ -1,12 +1,16 @@
 """One request to the HTTP API as a value. Pure."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+JSON = "application/json"
 
 
 class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
@@ -39,10 +43,41 @@ def conditional(if_match: str | None, headers: Mapping[str, str] | None = None) 
     return {**(headers or {}), **({} if if_match is None else {"If-Match": if_match})}
 
 
+def keyed_post(
+    path: str,
+    answer: type[T],
+    body: bytes = b"",
+    *,
+    idempotency_key: str | None = None,
+    if_match: str | None = None,
+    private: bool = False,
+) -> Call[T]:
+    """A POST that takes an `Idempotency-Key`, so it may be sent again."""
+    headers = conditional(if_match, {"Content-Type": JSON} if body else {})
+    if idempotency_key is not None:
+        headers["Idempotency-Key"] = idempotency_key
+    return Call(
+        method="POST",
+        path=path,
+        answer=answer,
+        headers=headers,
+        body=body,
+        repeatable=True,
+        keyed=True,
+        private=private,
+    )
+
+
 def path_part(text: str) -> str:
     return quote(text, safe="")
 
 
-def query(limit: int, **given: str | None) -> dict[str, str | list[str]]:
+def query(limit: int | None = None, **given: str | None) -> dict[str, str | list[str]]:
     """The parameters of a list; those that are None are not sent."""
-    return {"limit": str(limit), **{name: value for name, value in given.items() if value is not None}}
+    params = {"limit": None if limit is None else str(limit), **given}
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def time_text(moment: datetime | None) -> str | None:
+    """A moment with its zone as a parameter (RFC 3339)."""
+    return None if moment is None else moment.isoformat()

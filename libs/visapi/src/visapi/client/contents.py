@@ -1,8 +1,12 @@
-"""Operations that read what lies behind a run: its definition, its files, the functions it may call. Pure."""
+"""Operations on what lies behind a run: its definition, its files, the functions it may call. Pure."""
 
-from visapi.client.call import Call
+from typing import Any
+
+import msgspec
+
+from visapi.client.call import JSON, Call
 from visapi.client.call import path_part as _part
-from visapi_common.contracts.gateway_bodies import Capabilities, FunctionPage
+from visapi_common.contracts.gateway_bodies import ArtifactLink, Capabilities, FunctionPage, NewLink
 
 
 def get_source(namespace: str, name: str, version: str) -> Call[bytes]:
@@ -19,6 +23,23 @@ def get_source(namespace: str, name: str, version: str) -> Call[bytes]:
 def get_artifact(artifact: str) -> Call[bytes]:
     """The file itself; its id is `<sha256>.<extension>`."""
     return Call(method="GET", path=f"/v1/artifacts/{_part(artifact)}", answer=bytes, repeatable=True)
+
+
+def remove_artifact(artifact: str) -> Call[Any]:
+    """Remove a file; links to it end."""
+    return Call(method="DELETE", path=f"/v1/artifacts/{_part(artifact)}", answer=Any)
+
+
+def link_artifact(artifact: str, expires_in_s: int = 3600) -> Call[ArtifactLink]:
+    """A link to a file that works without a key, for 1 second to 7 days."""
+    return Call(
+        method="POST",
+        path=f"/v1/artifacts/{_part(artifact)}/links",
+        answer=ArtifactLink,
+        headers={"Content-Type": JSON},
+        body=msgspec.json.encode(NewLink(expires_in_s)),
+        repeatable=True,
+    )
 
 
 def list_functions() -> Call[FunctionPage]:

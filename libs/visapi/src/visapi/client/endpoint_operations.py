@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from visapi.client.call import Call, conditional
+from visapi.client.call import Call, conditional, keyed_post, query
 from visapi.client.call import path_part as _part
 from visapi_common.contracts.endpoints import (
     EndpointPage,
@@ -24,22 +24,15 @@ _JSON = {"Content-Type": "application/json"}
 
 def make_endpoint(wanted: NewEndpoint, *, idempotency_key: str | None = None) -> Call[MadeEndpoint]:
     """Make an endpoint; 409 where another one has its name. Only the first answer shows the secret."""
-    return Call(
-        method="POST",
-        path="/v1/endpoints",
-        answer=MadeEndpoint,
-        headers=_headers(idempotency_key),
-        body=msgspec.json.encode(wanted),
-        repeatable=True,
-        keyed=True,
-    )
+    body = msgspec.json.encode(wanted)
+    return keyed_post("/v1/endpoints", MadeEndpoint, body, idempotency_key=idempotency_key)
 
 
 def list_endpoints(
     *, name: str | None = None, limit: int = 200, cursor: str | None = None
 ) -> Call[EndpointPage]:
     """Endpoints, by name."""
-    params = _params(limit, name=name, cursor=cursor)
+    params = query(limit, name=name, cursor=cursor)
     return Call(method="GET", path="/v1/endpoints", answer=EndpointPage, params=params, repeatable=True)
 
 
@@ -69,15 +62,9 @@ def rotate_endpoint(
     idempotency_key: str | None = None,
 ) -> Call[MadeEndpoint]:
     """Give an endpoint a new secret; earlier ones sign beside it for a while."""
-    return Call(
-        method="POST",
-        path=f"{_path(endpoint)}/rotate",
-        answer=MadeEndpoint,
-        headers=conditional(if_match, _headers(idempotency_key)),
-        body=msgspec.json.encode(wanted),
-        repeatable=True,
-        keyed=True,
-    )
+    body = msgspec.json.encode(wanted)
+    path = f"{_path(endpoint)}/rotate"
+    return keyed_post(path, MadeEndpoint, body, idempotency_key=idempotency_key, if_match=if_match)
 
 
 def remove_endpoint(endpoint: str, *, if_match: str | None = None) -> Call[Any]:
@@ -86,21 +73,14 @@ def remove_endpoint(endpoint: str, *, if_match: str | None = None) -> Call[Any]:
 
 def ping_endpoint(endpoint: str, *, idempotency_key: str | None = None) -> Call[MessageDetails]:
     """Send an endpoint a webhook that tells of nothing."""
-    return Call(
-        method="POST",
-        path=f"{_path(endpoint)}/ping",
-        answer=MessageDetails,
-        headers={} if idempotency_key is None else {"Idempotency-Key": idempotency_key},
-        repeatable=True,
-        keyed=True,
-    )
+    return keyed_post(f"{_path(endpoint)}/ping", MessageDetails, idempotency_key=idempotency_key)
 
 
 def list_messages(
     endpoint: str, *, state: MessageState | None = None, limit: int = 50, cursor: str | None = None
 ) -> Call[MessagePage]:
     """The webhooks to an endpoint, newest first."""
-    params = _params(limit, state=state, cursor=cursor)
+    params = query(limit, state=state, cursor=cursor)
     path = f"{_path(endpoint)}/messages"
     return Call(method="GET", path=path, answer=MessagePage, params=params, repeatable=True)
 
@@ -115,23 +95,9 @@ def replay_message(
     endpoint: str, message: str, *, reason: str | None = None, idempotency_key: str | None = None
 ) -> Call[MessageDetails]:
     """Send a webhook again, under the same id."""
-    return Call(
-        method="POST",
-        path=f"{_path(endpoint)}/messages/{_part(message)}/replay",
-        answer=MessageDetails,
-        headers=_headers(idempotency_key),
-        body=msgspec.json.encode(ReplayMessage(reason)),
-        repeatable=True,
-        keyed=True,
-    )
-
-
-def _params(limit: int, **given: str | None) -> dict[str, str | list[str]]:
-    return {"limit": str(limit), **{name: value for name, value in given.items() if value is not None}}
-
-
-def _headers(idempotency_key: str | None) -> dict[str, str]:
-    return _JSON if idempotency_key is None else {**_JSON, "Idempotency-Key": idempotency_key}
+    path = f"{_path(endpoint)}/messages/{_part(message)}/replay"
+    body = msgspec.json.encode(ReplayMessage(reason))
+    return keyed_post(path, MessageDetails, body, idempotency_key=idempotency_key)
 
 
 def _path(endpoint: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from visapi.client.call import Call, path_part
 from visapi.client.failures import ANSWER_BYTES_MAX
 from visapi_common.contracts.foreign import STORED_DEPTH_MAX, Unreadable, read_as
 from visapi_common.contracts.runs import HistoryItem, RunStatus
@@ -53,6 +54,12 @@ class EventReader:
             return None
         event = read_as(kind, data.encode(), depth_max=STORED_DEPTH_MAX, bytes_max=ANSWER_BYTES_MAX)
         return None if isinstance(event, Unreadable) else event
+
+
+def history_stream(run: str, after: int = 0) -> Call[None]:
+    """The request for the live history of a run after an item."""
+    headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": str(after)} if after else {})
+    return Call(method="GET", path=f"/v1/runs/{path_part(run)}/history", answer=None, headers=headers)
 
 
 def history_events(reader: EventReader, lines: Iterable[str]) -> Iterator[HistoryItem | RunEnd]:

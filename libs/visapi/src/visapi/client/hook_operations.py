@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from visapi.client.call import Call, conditional
+from visapi.client.call import Call, conditional, keyed_post, query
 from visapi.client.call import path_part as _part
 from visapi_common.contracts.hooks import (
     HookDeliveryDetails,
@@ -23,25 +23,15 @@ from visapi_common.contracts.hooks import (
 _JSON = {"Content-Type": "application/json"}
 
 
-def make_hook(wanted: NewHook) -> Call[MadeHook]:
+def make_hook(wanted: NewHook, *, idempotency_key: str | None = None) -> Call[MadeHook]:
     """Make a hook; 409 where another one has its name."""
-    body = msgspec.json.encode(wanted)
-    return Call(
-        method="POST",
-        path="/v1/hooks",
-        answer=MadeHook,
-        headers=_JSON,
-        body=body,
-        repeatable=True,
-        keyed=True,
-        private=_gives(wanted),
-    )
+    body, private = msgspec.json.encode(wanted), _gives(wanted)
+    return keyed_post("/v1/hooks", MadeHook, body, idempotency_key=idempotency_key, private=private)
 
 
 def list_hooks(*, name: str | None = None, limit: int = 200, cursor: str | None = None) -> Call[HookPage]:
     """Hooks, by name."""
-    params: dict[str, str | list[str]] = {"limit": str(limit)}
-    params |= {key: value for key, value in (("name", name), ("cursor", cursor)) if value is not None}
+    params = query(limit, name=name, cursor=cursor)
     return Call(method="GET", path="/v1/hooks", answer=HookPage, params=params, repeatable=True)
 
 
@@ -57,18 +47,16 @@ def update_hook(hook: str, wanted: UpdateHook, *, if_match: str | None = None) -
     )
 
 
-def rotate_hook(hook: str, wanted: RotateHook, *, if_match: str | None = None) -> Call[MadeHook]:
+def rotate_hook(
+    hook: str, wanted: RotateHook, *, if_match: str | None = None, idempotency_key: str | None = None
+) -> Call[MadeHook]:
     """Give a hook a new secret; the earlier one stays valid for a while."""
-    body = msgspec.json.encode(wanted)
-    path = f"{_path(hook)}/rotate"
-    return Call(
-        method="POST",
-        path=path,
-        answer=MadeHook,
-        headers=conditional(if_match, _JSON),
-        body=body,
-        repeatable=True,
-        keyed=True,
+    return keyed_post(
+        f"{_path(hook)}/rotate",
+        MadeHook,
+        msgspec.json.encode(wanted),
+        idempotency_key=idempotency_key,
+        if_match=if_match,
         private=_gives(wanted),
     )
 
@@ -81,8 +69,7 @@ def list_deliveries(
     hook: str, *, delivery: str | None = None, limit: int = 50, cursor: str | None = None
 ) -> Call[HookDeliveryPage]:
     """What a hook accepted, newest first."""
-    params: dict[str, str | list[str]] = {"limit": str(limit)}
-    params |= {key: value for key, value in (("delivery", delivery), ("cursor", cursor)) if value is not None}
+    params = query(limit, delivery=delivery, cursor=cursor)
     path = f"{_path(hook)}/deliveries"
     return Call(method="GET", path=path, answer=HookDeliveryPage, params=params, repeatable=True)
 
@@ -97,16 +84,9 @@ def replay_delivery(
     hook: str, delivery: str, *, reason: str | None = None, idempotency_key: str | None = None
 ) -> Call[HookDeliveryView]:
     """Send the event of a delivery to workflows once more."""
-    headers = _JSON if idempotency_key is None else {**_JSON, "Idempotency-Key": idempotency_key}
-    return Call(
-        method="POST",
-        path=f"{_path(hook)}/deliveries/{_part(delivery)}/replay",
-        answer=HookDeliveryView,
-        headers=headers,
-        body=msgspec.json.encode(ReplayHookDelivery(reason)),
-        repeatable=True,
-        keyed=True,
-    )
+    path = f"{_path(hook)}/deliveries/{_part(delivery)}/replay"
+    body = msgspec.json.encode(ReplayHookDelivery(reason))
+    return keyed_post(path, HookDeliveryView, body, idempotency_key=idempotency_key)
 
 
 def get_refusals(hook: str) -> Call[Refusals]:

@@ -4,40 +4,60 @@ from typing import Any
 
 import msgspec
 
-from visapi.client.call import Call, conditional, query
+from visapi.client.call import JSON, Call, conditional, keyed_post, query
 from visapi.client.call import path_part as _part
-from visapi_common.contracts.keys import DisableKey, KeyPage, KeyView, MadeKey, NewKey, RotateKey
+from visapi_common.contracts.keys import (
+    ChangeKey,
+    DisableKey,
+    KeyPage,
+    KeyView,
+    LeakReceived,
+    LeakReport,
+    MadeKey,
+    NewKey,
+    RotateKey,
+)
 
-JSON = "application/json"
 
-
-def create_key(wanted: NewKey) -> Call[MadeKey]:
+def create_key(wanted: NewKey, *, idempotency_key: str | None = None) -> Call[MadeKey]:
     """Make a key; only the answer shows it."""
-    return Call(
-        method="POST",
-        path="/v1/keys",
-        answer=MadeKey,
-        headers={"Content-Type": JSON},
-        body=msgspec.json.encode(wanted),
-        repeatable=True,
-        keyed=True,
-    )
+    return keyed_post("/v1/keys", MadeKey, msgspec.json.encode(wanted), idempotency_key=idempotency_key)
 
 
 def read_key(key: str) -> Call[KeyView]:
     return Call(method="GET", path=f"/v1/keys/{_part(key)}", answer=KeyView, repeatable=True)
 
 
-def rotate_key(key: str, overlap_s: int, *, if_match: str | None = None) -> Call[MadeKey]:
+def change_key(key: str, wanted: ChangeKey, *, if_match: str | None = None) -> Call[KeyView]:
+    """Change what is given of a key."""
+    return Call(
+        method="PATCH",
+        path=f"/v1/keys/{_part(key)}",
+        answer=KeyView,
+        headers=conditional(if_match, {"Content-Type": JSON}),
+        body=msgspec.json.encode(wanted),
+        repeatable=True,
+    )
+
+
+def rotate_key(
+    key: str, overlap_s: int = 86_400, *, if_match: str | None = None, idempotency_key: str | None = None
+) -> Call[MadeKey]:
     """Make a successor; the key ends after the overlap."""
+    path, body = f"/v1/keys/{_part(key)}/rotate", msgspec.json.encode(RotateKey(overlap_s))
+    return keyed_post(path, MadeKey, body, idempotency_key=idempotency_key, if_match=if_match)
+
+
+def report_leak(key: str, found_at: str | None = None) -> Call[LeakReceived]:
+    """Revoke a whole key that somebody found; the answer is the same for every key."""
     return Call(
         method="POST",
-        path=f"/v1/keys/{_part(key)}/rotate",
-        answer=MadeKey,
-        headers=conditional(if_match, {"Content-Type": JSON}),
-        body=msgspec.json.encode(RotateKey(overlap_s)),
+        path="/v1/keys/report-leak",
+        answer=LeakReceived,
+        headers={"Content-Type": JSON},
+        body=msgspec.json.encode(LeakReport(key, found_at)),
         repeatable=True,
-        keyed=True,
+        private=True,
     )
 
 

@@ -1,42 +1,29 @@
 """The operations of the HTTP API as values: requests and response types. Pure."""
 
-from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
 
 import msgspec
 
-from visapi.client.call import Call, query
+from visapi.client.call import JSON, Call, keyed_post, query, time_text
 from visapi.client.call import path_part as _part
 from visapi_common.contracts.approvals import ApprovalPage, ApprovalView, DecideApproval
 from visapi_common.contracts.audit import AuditPage
 from visapi_common.contracts.bulk import BulkAction, BulkCount, BulkStep
-from visapi_common.contracts.dead_letters import (
-    DeadLetterPage,
-    DeadLetterView,
-    ReplayDeadLetter,
-    ResolveDeadLetter,
-)
-from visapi_common.contracts.engine_messages import Decision
 from visapi_common.contracts.limits import LimitPage
-from visapi_common.contracts.retention import Retention, RetentionPage, SetRetention
 from visapi_common.contracts.runs import HistoryPage, RunPage, RunView
 from visapi_common.contracts.workflows import Deployed
 
 YAML = "application/yaml"
-JSON = "application/json"
 
 
-def deploy(source: bytes, media_type: str, *, dry_run: bool = False) -> Call[Deployed]:
+def deploy(
+    source: bytes, media_type: str, *, dry_run: bool = False, idempotency_key: str | None = None
+) -> Call[Deployed]:
     """Deploy a definition; the same content again is fine, other content under its version is a 409."""
-    return Call(
-        method="POST",
-        path="/v1/workflows",
-        answer=Deployed,
-        params={"dry_run": "true"} if dry_run else {},
-        headers={"Content-Type": media_type},
-        body=source,
-        repeatable=True,
-    )
+    call = keyed_post("/v1/workflows", Deployed, source, idempotency_key=idempotency_key)
+    params: dict[str, str | list[str]] = {"dry_run": "true"} if dry_run else {}
+    headers = {**call.headers, "Content-Type": media_type}
+    return msgspec.structs.replace(call, params=params, headers=headers)
 
 
 def start_run(
@@ -66,45 +53,28 @@ def start_run(
     )
 
 
-def list_audit(
-    *, action: str | None = None, target: str | None = None, limit: int = 50, cursor: str | None = None
+def list_audit(  # noqa: PLR0913 (each is a parameter of the API)
+    *,
+    action: str | None = None,
+    target: str | None = None,
+    actor: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
 ) -> Call[AuditPage]:
     """What was done, newest first."""
-    params: dict[str, str | list[str]] = {"limit": str(limit)}
-    given = {"action": action, "target": target, "cursor": cursor}
-    params |= {name: value for name, value in given.items() if value is not None}
+    times = {"since": time_text(since), "until": time_text(until)}
+    params = query(limit, action=action, target=target, actor=actor, cursor=cursor, **times)
     return Call(method="GET", path="/v1/audit", answer=AuditPage, params=params, repeatable=True)
 
 
-def list_limits(workflow: str | None = None) -> Call[LimitPage]:
-    """The first 200 keys of flow control that are in use."""
-    params: dict[str, str | list[str]] = {"limit": "200"}
-    if workflow:
-        params["workflow"] = workflow
+def list_limits(
+    workflow: str | None = None, *, limit: int = 200, cursor: str | None = None
+) -> Call[LimitPage]:
+    """The keys of flow control that are in use."""
+    params = query(limit, workflow=workflow, cursor=cursor)
     return Call(method="GET", path="/v1/limits", answer=LimitPage, params=params, repeatable=True)
-
-
-def list_retention() -> Call[RetentionPage]:
-    """The first 200 namespaces that have a policy."""
-    return Call(
-        method="GET", path="/v1/retention", answer=RetentionPage, params={"limit": "200"}, repeatable=True
-    )
-
-
-def set_retention(namespace: str, days: int, reason: str | None = None) -> Call[Retention]:
-    """How long ended runs are kept that start from now on; 400 where `days` is none of the choices."""
-    return Call(
-        method="PUT",
-        path=f"/v1/retention/{_part(namespace)}",
-        answer=Retention,
-        headers={"Content-Type": JSON},
-        body=msgspec.json.encode(SetRetention(days, reason)),
-        repeatable=True,
-    )
-
-
-def reset_retention(namespace: str) -> Call[Any]:
-    return Call(method="DELETE", path=f"/v1/retention/{_part(namespace)}", answer=Any)
 
 
 def get_run(run: str) -> Call[RunView]:
@@ -150,21 +120,24 @@ def count_bulk(bulk: Bulk) -> Call[BulkCount]:
     )
 
 
-def step_bulk(bulk: Bulk, token: str, reason: str | None = None) -> Call[BulkStep]:
+def step_bulk(
+    bulk: Bulk, token: str, reason: str | None = None, *, idempotency_key: str | None = None
+) -> Call[BulkStep]:
     """Act on the next runs; the same token again does nothing twice."""
-    return Call(
-        method="POST",
-        path="/v1/runs/bulk",
-        answer=BulkStep,
-        headers={"Content-Type": JSON},
-        body=bulk.body(token=token, reason=reason),
-        repeatable=True,
-    )
+    body = bulk.body(token=token, reason=reason)
+    return keyed_post("/v1/runs/bulk", BulkStep, body, idempotency_key=idempotency_key)
 
 
-def list_approvals(*, state: str = "open", limit: int = 200, cursor: str | None = None) -> Call[ApprovalPage]:
-    params = query(limit, state=state, cursor=cursor)
+def list_approvals(
+    *, state: str = "open", run: str | None = None, limit: int = 200, cursor: str | None = None
+) -> Call[ApprovalPage]:
+    """Questions to people, in one state or all."""
+    params = query(limit, state=state, run=run, cursor=cursor)
     return Call(method="GET", path="/v1/approvals", answer=ApprovalPage, params=params, repeatable=True)
+
+
+def get_approval(approval: str) -> Call[ApprovalView]:
+    return Call(method="GET", path=f"/v1/approvals/{_part(approval)}", answer=ApprovalView, repeatable=True)
 
 
 def decide_approval(approval: str, decision: str, comment: str | None) -> Call[ApprovalView]:
@@ -175,63 +148,6 @@ def decide_approval(approval: str, decision: str, comment: str | None) -> Call[A
         answer=ApprovalView,
         headers={"Content-Type": JSON},
         body=msgspec.json.encode(DecideApproval(decision, comment)),
-    )
-
-
-def list_dead_letters(
-    *,
-    kind: str | None = None,
-    resolved: bool | None = None,
-    limit: int = 50,
-    cursor: str | None = None,
-    only: Mapping[str, str | None] | None = None,
-) -> Call[DeadLetterPage]:
-    """Dead letters, newest first; without `resolved` open and resolved ones. `only`: other filters."""
-    params: dict[str, str | list[str]] = {"limit": str(limit)}
-    said = None if resolved is None else str(resolved).lower()
-    given = {"kind": kind, "resolved": said, "cursor": cursor, **(only or {})}
-    params |= {name: value for name, value in given.items() if value is not None}
-    return Call(method="GET", path="/v1/dead-letters", answer=DeadLetterPage, params=params, repeatable=True)
-
-
-def get_dead_letter(letter: str) -> Call[DeadLetterView]:
-    return Call(
-        method="GET", path=f"/v1/dead-letters/{_part(letter)}", answer=DeadLetterView, repeatable=True
-    )
-
-
-def resolve_dead_letter(
-    letter: str, decision: Decision, *, reason: str | None = None
-) -> Call[DeadLetterView]:
-    """Resolve an uncertain effect; 409 when it was resolved before."""
-    path = f"/v1/dead-letters/{_part(letter)}/resolve"
-    body = msgspec.json.encode(ResolveDeadLetter(decision, reason))
-    return Call(
-        method="POST",
-        path=path,
-        answer=DeadLetterView,
-        headers={"Content-Type": JSON},
-        body=body,
-        repeatable=True,
-        keyed=True,
-    )
-
-
-def replay_dead_letter(
-    letter: str, *, reason: str | None = None, idempotency_key: str | None = None
-) -> Call[DeadLetterView]:
-    """Ask for a letter to be put back; 409 where its kind cannot be, or when it was resolved before."""
-    headers = {"Content-Type": JSON}
-    if idempotency_key is not None:
-        headers["Idempotency-Key"] = idempotency_key
-    return Call(
-        method="POST",
-        path=f"/v1/dead-letters/{_part(letter)}/replay",
-        answer=DeadLetterView,
-        headers=headers,
-        body=msgspec.json.encode(ReplayDeadLetter(reason)),
-        repeatable=True,
-        keyed=True,
     )
 
 
@@ -254,30 +170,29 @@ def get_history(run: str, *, cursor: str | None = None) -> Call[HistoryPage]:
     )
 
 
-def cancel_run(run: str, reason: str | None = None) -> Call[RunView]:
-    return _command(run, "cancel", reason)
+def cancel_run(run: str, reason: str | None = None, *, idempotency_key: str | None = None) -> Call[RunView]:
+    return _command(run, "cancel", reason, idempotency_key)
 
 
-def suspend_run(run: str, reason: str | None = None) -> Call[RunView]:
-    return _command(run, "suspend", reason)
+def suspend_run(run: str, reason: str | None = None, *, idempotency_key: str | None = None) -> Call[RunView]:
+    return _command(run, "suspend", reason, idempotency_key)
 
 
-def resume_run(run: str, reason: str | None = None) -> Call[RunView]:
-    return _command(run, "resume", reason)
+def resume_run(run: str, reason: str | None = None, *, idempotency_key: str | None = None) -> Call[RunView]:
+    return _command(run, "resume", reason, idempotency_key)
 
 
 def retry_run(
-    run: str, *, body: bytes | None = None, version: str | None = None, reason: str | None = None
+    run: str,
+    *,
+    body: bytes | None = None,
+    version: str | None = None,
+    reason: str | None = None,
+    idempotency_key: str | None = None,
 ) -> Call[RunView]:
     """Retry a faulted run; `body` (JSON) replaces the input of the failed task."""
-    return Call(
-        method="POST",
-        path=f"/v1/runs/{_part(run)}/retry",
-        answer=RunView,
-        headers={"Content-Type": JSON},
-        body=_repetition(body, version, reason),
-        repeatable=True,
-    )
+    path, wanted = f"/v1/runs/{_part(run)}/retry", _repetition(body, version, reason)
+    return keyed_post(path, RunView, wanted, idempotency_key=idempotency_key)
 
 
 def rerun_run(
@@ -289,30 +204,14 @@ def rerun_run(
     idempotency_key: str | None = None,
 ) -> Call[RunView]:
     """Start a run like this one; `body` (JSON) replaces its input."""
-    headers = {"Content-Type": JSON}
-    if idempotency_key is not None:
-        headers["Idempotency-Key"] = idempotency_key
-    return Call(
-        method="POST",
-        path=f"/v1/runs/{_part(run)}/rerun",
-        answer=RunView,
-        headers=headers,
-        body=_repetition(body, version, reason),
-        repeatable=True,
-        keyed=True,
-    )
+    path, wanted = f"/v1/runs/{_part(run)}/rerun", _repetition(body, version, reason)
+    return keyed_post(path, RunView, wanted, idempotency_key=idempotency_key)
 
 
-def _command(run: str, verb: str, reason: str | None) -> Call[RunView]:
+def _command(run: str, verb: str, reason: str | None, idempotency_key: str | None) -> Call[RunView]:
     """A repeated command is one command."""
-    return Call(
-        method="POST",
-        path=f"/v1/runs/{_part(run)}/{verb}",
-        answer=RunView,
-        headers={"Content-Type": JSON} if reason else {},
-        body=msgspec.json.encode({"reason": reason}) if reason else b"",
-        repeatable=True,
-    )
+    body = msgspec.json.encode({"reason": reason}) if reason else b""
+    return keyed_post(f"/v1/runs/{_part(run)}/{verb}", RunView, body, idempotency_key=idempotency_key)
 
 
 def _repetition(body: bytes | None, version: str | None, reason: str | None) -> bytes:

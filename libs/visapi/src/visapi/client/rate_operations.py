@@ -4,9 +4,8 @@ from typing import Any
 
 import msgspec
 
-from visapi.client.call import Call, conditional
+from visapi.client.call import JSON, Call, conditional, query
 from visapi.client.call import path_part as _part
-from visapi.client.operations import JSON
 from visapi_common.contracts.rates import CurrentRates, Rate, RatePage, SetNamedRate, SetRate
 from visapi_common.contracts.usage import UsagePage
 
@@ -16,9 +15,10 @@ def current_rates() -> Call[CurrentRates]:
     return Call(method="GET", path="/v1/rates/current", answer=CurrentRates, repeatable=True)
 
 
-def list_rates() -> Call[RatePage]:
-    """The first 200 rates that are set."""
-    return Call(method="GET", path="/v1/rates", answer=RatePage, params={"limit": "200"}, repeatable=True)
+def list_rates(*, limit: int = 200, cursor: str | None = None) -> Call[RatePage]:
+    """The rates that are set."""
+    params = query(limit, cursor=cursor)
+    return Call(method="GET", path="/v1/rates", answer=RatePage, params=params, repeatable=True)
 
 
 def read_rate(name: str) -> Call[Rate]:
@@ -59,9 +59,8 @@ def list_usage(
     cursor: str | None = None,
 ) -> Call[UsagePage]:
     """What was used, by day and workflow, or summed up `by` day or workflow; days of UTC, both included."""
-    params: dict[str, str | list[str]] = {"limit": str(limit)}
     given = {"from": first, "to": last, "workflow": workflow, "by": by, "cursor": cursor}
-    params |= {name: value for name, value in given.items() if value is not None}
+    params = query(limit, **given)
     return Call(method="GET", path="/v1/usage", answer=UsagePage, params=params, repeatable=True)
 
 

@@ -1,107 +1,25 @@
-"""The operations by resource: `client.runs.start(…)`. Each is one function that makes a `Call`.
+"""The operations by resource: `client.runs.start(…)`. Each is declared once, for both clients."""
 
-A blocking client answers with the value, an asynchronous one with an awaitable of it; a list is an iterator
-over the items of all pages. The types follow from the functions, so both clients have the same operations.
-"""
-
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import Generic
 
 from visapi.client import (
+    account_operations,
     contents,
+    dead_letter_operations,
     endpoint_operations,
     event_operations,
     hook_operations,
     key_operations,
     operations,
+    rate_operations,
+    retention_operations,
     schedule_operations,
     secret_operations,
+    template_operations,
+    tenant_operations,
     workflow_operations,
 )
-from visapi.client.call import Call
-
-P = ParamSpec("P")
-T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
-C_co = TypeVar("C_co", covariant=True)
-
-
-class Page(Protocol[T_co]):
-    """A part of a list; `next` is the cursor of the part after it."""
-
-    @property
-    def items(self) -> Sequence[T_co]: ...
-
-    @property
-    def next(self) -> str | None: ...
-
-
-class Blocking(Protocol):
-    """What a blocking client offers to resources."""
-
-    def send(self, call: Call[T]) -> T: ...
-
-    def each(self, page_at: Callable[[str | None], Call[Page[T]]]) -> Iterator[T]: ...
-
-
-class Asynchronous(Protocol):
-    """What an asynchronous client offers to resources."""
-
-    def send(self, call: Call[T]) -> Coroutine[Any, Any, T]: ...
-
-    def each(self, page_at: Callable[[str | None], Call[Page[T]]]) -> AsyncIterator[T]: ...
-
-
-class Resource(Generic[C_co]):
-    """The operations of one resource, for one client."""
-
-    def __init__(self, client: C_co) -> None:
-        self.client = client
-
-
-class Operation(Generic[P, T]):
-    """One request."""
-
-    def __init__(self, make: Callable[P, Call[T]]) -> None:
-        self.make = make
-        self.__doc__ = make.__doc__
-
-    @overload
-    def __get__(self, owner: Resource[Blocking], kind: type) -> Callable[P, T]: ...
-    @overload
-    def __get__(self, owner: Resource[Asynchronous], kind: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
-    def __get__(self, owner: Resource[Any], kind: type) -> Any:
-        def sent(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return owner.client.send(self.make(*args, **kwargs))
-
-        sent.__doc__ = self.__doc__
-        return sent
-
-
-class Listing(Generic[P, T]):
-    """A list: requests for one page after the other, as the items are asked for."""
-
-    def __init__(self, make: Callable[P, Call[Page[T]]]) -> None:
-        self.make = make
-        self.__doc__ = make.__doc__
-
-    @overload
-    def __get__(self, owner: Resource[Blocking], kind: type) -> Callable[P, Iterator[T]]: ...
-    @overload
-    def __get__(self, owner: Resource[Asynchronous], kind: type) -> Callable[P, AsyncIterator[T]]: ...
-    def __get__(self, owner: Resource[Any], kind: type) -> Any:
-        make: Any = self.make
-
-        def listed(*args: P.args, **kwargs: P.kwargs) -> Any:
-            def page_at(cursor: str | None) -> Call[Page[T]]:
-                return (
-                    make(*args, **kwargs) if cursor is None else make(*args, **{**kwargs, "cursor": cursor})
-                )
-
-            return owner.client.each(page_at)
-
-        listed.__doc__ = self.__doc__
-        return listed
+from visapi.client.declaring import C_co, Lines, Listing, Operation, Resource
 
 
 class Workflows(Resource[C_co]):
@@ -109,7 +27,9 @@ class Workflows(Resource[C_co]):
     list = Listing(workflow_operations.list_workflows)
     versions = Listing(workflow_operations.list_versions)
     get = Operation(workflow_operations.get_workflow)
+    version = Operation(workflow_operations.get_version)
     source = Operation(contents.get_source)
+    simulate = Operation(workflow_operations.simulate)
 
 
 class Runs(Resource[C_co]):
@@ -151,10 +71,12 @@ class Keys(Resource[C_co]):
     list = Listing(key_operations.list_keys)
     get = Operation(key_operations.read_key)
     create = Operation(key_operations.create_key)
+    change = Operation(key_operations.change_key)
     rotate = Operation(key_operations.rotate_key)
     disable = Operation(key_operations.disable_key)
     enable = Operation(key_operations.enable_key)
     revoke = Operation(key_operations.revoke_key)
+    report_leak = Operation(key_operations.report_leak)
 
 
 class Endpoints(Resource[C_co]):
@@ -183,16 +105,99 @@ class Hooks(Resource[C_co]):
     refusals = Operation(hook_operations.get_refusals)
 
 
+class Accounts(Resource[C_co]):
+    list = Listing(account_operations.list_accounts)
+    get = Operation(account_operations.get_account)
+    put = Operation(account_operations.put_account)
+    rotate = Operation(account_operations.rotate_account)
+    confirm = Operation(account_operations.confirm_account)
+    roll_back = Operation(account_operations.roll_back_account)
+    remove = Operation(account_operations.remove_account)
+    versions = Operation(account_operations.list_account_versions)
+    verify = Operation(account_operations.verify_account)
+
+
+class Templates(Resource[C_co]):
+    list = Listing(template_operations.list_templates)
+    get = Operation(template_operations.read_template)
+    version = Operation(template_operations.read_template_version)
+    put = Operation(template_operations.put_template)
+    preview = Operation(template_operations.preview_template)
+    retire = Operation(template_operations.retire_template)
+    versions = Listing(template_operations.list_template_versions)
+
+
+class Tenants(Resource[C_co]):
+    list = Listing(tenant_operations.list_tenants)
+    get = Operation(tenant_operations.read_tenant)
+    create = Operation(tenant_operations.make_tenant)
+    suspend = Operation(tenant_operations.suspend_tenant)
+    resume = Operation(tenant_operations.resume_tenant)
+    export = Lines(tenant_operations.export_tenant)
+    erase = Operation(tenant_operations.erase_tenant)
+
+
 class DeadLetters(Resource[C_co]):
-    list = Listing(operations.list_dead_letters)
-    get = Operation(operations.get_dead_letter)
-    resolve = Operation(operations.resolve_dead_letter)
-    replay = Operation(operations.replay_dead_letter)
+    list = Listing(dead_letter_operations.list_dead_letters)
+    get = Operation(dead_letter_operations.get_dead_letter)
+    resolve = Operation(dead_letter_operations.resolve_dead_letter)
+    edit = Operation(dead_letter_operations.edit_dead_letter)
+    replay = Operation(dead_letter_operations.replay_dead_letter)
+    count_replay = Operation(dead_letter_operations.count_replay)
+    start_replay = Operation(dead_letter_operations.start_replay)
+    replays = Listing(dead_letter_operations.list_replays)
+    get_replay = Operation(dead_letter_operations.get_replay)
+    abort_replay = Operation(dead_letter_operations.abort_replay)
 
 
 class Approvals(Resource[C_co]):
     list = Listing(operations.list_approvals)
+    get = Operation(operations.get_approval)
     decide = Operation(operations.decide_approval)
+
+
+class Artifacts(Resource[C_co]):
+    get = Operation(contents.get_artifact)
+    link = Operation(contents.link_artifact)
+    remove = Operation(contents.remove_artifact)
+
+
+class Rates(Resource[C_co]):
+    current = Operation(rate_operations.current_rates)
+    list = Listing(rate_operations.list_rates)
+    get = Operation(rate_operations.read_rate)
+    set = Operation(rate_operations.set_rate)
+    remove = Operation(rate_operations.remove_rate)
+    of_key = Operation(rate_operations.read_rate_of_key)
+    set_of_key = Operation(rate_operations.set_rate_of_key)
+    reset_of_key = Operation(rate_operations.reset_rate_of_key)
+
+
+class Retention(Resource[C_co]):
+    list = Listing(retention_operations.list_retention)
+    get = Operation(retention_operations.get_retention)
+    set = Operation(retention_operations.set_retention)
+    reset = Operation(retention_operations.reset_retention)
+
+
+class Usage(Resource[C_co]):
+    list = Listing(rate_operations.list_usage)
+
+
+class Limits(Resource[C_co]):
+    list = Listing(operations.list_limits)
+
+
+class Audit(Resource[C_co]):
+    list = Listing(operations.list_audit)
+
+
+class Functions(Resource[C_co]):
+    list = Operation(contents.list_functions)
+
+
+class Capabilities(Resource[C_co]):
+    get = Operation(contents.read_capabilities)
 
 
 class Resources(Generic[C_co]):
@@ -207,5 +212,16 @@ class Resources(Generic[C_co]):
         self.keys = Keys(client)
         self.endpoints = Endpoints(client)
         self.hooks = Hooks(client)
+        self.accounts = Accounts(client)
+        self.templates = Templates(client)
+        self.tenants = Tenants(client)
         self.dead_letters = DeadLetters(client)
         self.approvals = Approvals(client)
+        self.artifacts = Artifacts(client)
+        self.rates = Rates(client)
+        self.usage = Usage(client)
+        self.limits = Limits(client)
+        self.retention = Retention(client)
+        self.audit = Audit(client)
+        self.functions = Functions(client)
+        self.capabilities = Capabilities(client)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from visapi.client.call import Call, query
+from visapi.client.call import Call, keyed_post, query
 from visapi.client.call import path_part as _part
 from visapi_common.contracts.schedules import Backfill, Backfilled, SchedulePage, ScheduleView
 
@@ -38,27 +38,15 @@ def resume_schedule(namespace: str, name: str) -> Call[ScheduleView]:
 
 def trigger_schedule(namespace: str, name: str, *, idempotency_key: str | None = None) -> Call[StartedRun]:
     """Start a run of the schedule now."""
-    return Call(
-        method="POST",
-        path=f"{_path(namespace, name)}/trigger",
-        answer=StartedRun,
-        headers={} if idempotency_key is None else {"Idempotency-Key": idempotency_key},
-        repeatable=True,
-        keyed=True,
-    )
+    return keyed_post(f"{_path(namespace, name)}/trigger", StartedRun, idempotency_key=idempotency_key)
 
 
-def backfill_schedule(namespace: str, name: str, wanted: Backfill) -> Call[Backfilled]:
+def backfill_schedule(
+    namespace: str, name: str, wanted: Backfill, *, idempotency_key: str | None = None
+) -> Call[Backfilled]:
     """Run the times of a range that were never run; each time runs once, so a repeated request is one."""
-    return Call(
-        method="POST",
-        path=f"{_path(namespace, name)}/backfill",
-        answer=Backfilled,
-        headers={"Content-Type": "application/json"},
-        body=msgspec.json.encode(wanted),
-        repeatable=True,
-        keyed=True,
-    )
+    path, body = f"{_path(namespace, name)}/backfill", msgspec.json.encode(wanted)
+    return keyed_post(path, Backfilled, body, idempotency_key=idempotency_key)
 
 
 def _path(namespace: str, name: str) -> str:

@@ -1,7 +1,8 @@
 """The blocking client: one connection pool, deadlines on everything, retries only where safe."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -11,10 +12,11 @@ from tenacity import retry
 from visapi.client import operations
 from visapi.client.all_runs import ATTEMPTS, AllRuns, Missed
 from visapi.client.call import Call, Tagged
-from visapi.client.event_stream import EventReader, RunEnd, history_events
+from visapi.client.declaring import Page
+from visapi.client.event_stream import EventReader, RunEnd, history_events, history_stream
 from visapi.client.failures import ApiError, UnreachableError, read_answer
 from visapi.client.following import Reconnects, ended_early
-from visapi.client.resources import Page, Resources
+from visapi.client.resources import Resources
 from visapi.client.retrying import PATIENCE, with_key
 from visapi_common.contracts.runs import ENDED, HistoryItem, RunChange, RunView
 
@@ -98,18 +100,13 @@ class Client(Resources["Client"]):
         """The lines of an answer of any length, as they come. Raises `ApiError` when refused, and
         `UnreachableError` where the connection breaks.
         """
-        try:
-            with self._http.stream(call.method, call.path) as answer:
-                if answer.status_code >= 400:
-                    read_answer(call, answer.status_code, answer.read())
-                rest = b""
-                for chunk in answer.iter_bytes():
-                    *whole, rest = (rest + chunk).split(b"\n")
-                    yield from (line + b"\n" for line in whole)
-                if rest:
-                    yield rest
-        except httpx.TransportError as error:
-            raise UnreachableError(f"{self.url} broke the answer: {error}") from error
+        rest = b""
+        with self._streamed(call, _TIMEOUT_S) as answer:
+            for chunk in answer.iter_bytes():
+                *whole, rest = (rest + chunk).split(b"\n")
+                yield from (line + b"\n" for line in whole)
+        if rest:
+            yield rest
 
     def follow(self, run: str, *, after: int = 0) -> Iterator[HistoryItem]:
         """The run's history from `after`, live, until the gateway says that the run has ended.
@@ -125,26 +122,15 @@ class Client(Resources["Client"]):
         reconnects = Reconnects(ATTEMPTS)
         while True:
             try:
-                for line in self._event_lines(following.call(), _SILENCE_S):
-                    change = following.read(line)
-                    reconnects.progressed()
-                    if change is not None:
-                        yield change
+                with self._streamed(following.call(), _SILENCE_S) as answer:
+                    for line in answer.iter_lines():
+                        change = following.read(line)
+                        reconnects.progressed()
+                        if change is not None:
+                            yield change
                 raise ended_early(self.url)
             except (UnreachableError, ApiError) as error:
                 time.sleep(reconnects.pause_s(error))
-
-    def _event_lines(self, call: Call[None], silence_s: float) -> Iterator[str]:
-        timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)
-        try:
-            with self._http.stream(
-                "GET", call.path, params=call.params, headers=call.headers, timeout=timeout
-            ) as answer:
-                if answer.status_code >= 400:
-                    read_answer(call, answer.status_code, answer.read())
-                yield from answer.iter_lines()
-        except httpx.TransportError as error:
-            raise UnreachableError(f"{self.url} broke the stream: {error}") from error
 
     def _followed(self, run: str, after: int, ends: float | None) -> Iterator[HistoryItem]:
         reconnects = Reconnects()
@@ -161,20 +147,25 @@ class Client(Resources["Client"]):
                 time.sleep(reconnects.pause_s(error))
 
     def _stream(self, run: str, after: int, ends: float | None) -> Iterator[HistoryItem | RunEnd]:
-        headers = {"Accept": "text/event-stream"}
-        if after:
-            headers["Last-Event-ID"] = str(after)
         silence_s = _SILENCE_S if ends is None else max(0.1, min(_SILENCE_S, ends - time.monotonic()))
-        timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)
-        path = f"/v1/runs/{run}/history"
         try:
-            with self._http.stream("GET", path, headers=headers, timeout=timeout) as answer:
-                if answer.status_code >= 400:
-                    call: Call[None] = Call(method="GET", path=path, answer=None)
-                    read_answer(call, answer.status_code, answer.read())
+            with self._streamed(history_stream(run, after), silence_s) as answer:
                 yield from history_events(EventReader(), _until(ends, answer.iter_lines()))
-        except httpx.TransportError as error:
+        except UnreachableError:
             _check(ends)
+            raise
+
+    @contextmanager
+    def _streamed(self, call: Call[None], silence_s: float) -> Generator[httpx.Response]:
+        timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)
+        try:
+            with self._http.stream(
+                call.method, call.path, params=call.params, headers=call.headers, timeout=timeout
+            ) as answer:
+                if answer.status_code >= 400:
+                    read_answer(call, answer.status_code, answer.read(), answer.headers.get("Retry-After"))
+                yield answer
+        except httpx.TransportError as error:
             raise UnreachableError(f"{self.url} broke the stream: {error}") from error
 
 

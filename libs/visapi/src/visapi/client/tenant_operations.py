@@ -2,9 +2,8 @@
 
 import msgspec
 
-from visapi.client.call import Call
+from visapi.client.call import JSON, Call, keyed_post, query
 from visapi.client.call import path_part as _part
-from visapi.client.operations import JSON
 from visapi_common.contracts.tenants import (
     EraseTenant,
     MadeTenant,
@@ -16,24 +15,13 @@ from visapi_common.contracts.tenants import (
 )
 
 
-def make_tenant(wanted: NewTenant, idempotency_key: str | None = None) -> Call[MadeTenant]:
+def make_tenant(wanted: NewTenant, *, idempotency_key: str | None = None) -> Call[MadeTenant]:
     """Make a tenant; only the first answer shows its key."""
-    headers = {"Content-Type": JSON}
-    if idempotency_key is not None:
-        headers["Idempotency-Key"] = idempotency_key
-    return Call(
-        method="POST",
-        path="/v1/tenants",
-        answer=MadeTenant,
-        headers=headers,
-        body=msgspec.json.encode(wanted),
-    )
+    return keyed_post("/v1/tenants", MadeTenant, msgspec.json.encode(wanted), idempotency_key=idempotency_key)
 
 
 def list_tenants(*, limit: int = 200, cursor: str | None = None) -> Call[TenantPage]:
-    params: dict[str, str | list[str]] = {"limit": str(limit)}
-    if cursor is not None:
-        params["cursor"] = cursor
+    params = query(limit, cursor=cursor)
     return Call(method="GET", path="/v1/tenants", answer=TenantPage, params=params, repeatable=True)
 
 
@@ -51,7 +39,9 @@ def resume_tenant(tenant: str, reason: str | None = None) -> Call[TenantView]:
 
 
 def export_tenant(tenant: str) -> Call[None]:
-    """Everything that a tenant owns, as lines of JSON: for `Client.lines`."""
+    """Everything that a tenant owns, as lines of JSON; the last one proves that none is missing. For
+    `lines` of a client.
+    """
     return Call(method="GET", path=f"/v1/tenants/{_part(tenant)}/export", answer=None)
 
 

@@ -5,9 +5,10 @@ from typing import Any
 import msgspec
 
 from visapi.client import operations
-from visapi.client.call import Call, query
+from visapi.client.call import JSON, Call, query
 from visapi.client.call import path_part as _part
 from visapi_common.contracts.runs import RunPage, RunView
+from visapi_common.contracts.simulation import SimulateWorkflow, Simulation
 from visapi_common.contracts.workflows import WorkflowPage, WorkflowView
 
 
@@ -63,3 +64,21 @@ def get_workflow(namespace: str, name: str) -> Call[WorkflowView]:
     """The highest version of a workflow."""
     path = f"/v1/workflows/{_part(namespace)}/{_part(name)}"
     return Call(method="GET", path=path, answer=WorkflowView, repeatable=True)
+
+
+def get_version(namespace: str, name: str, version: str) -> Call[WorkflowView]:
+    """One version of a workflow; its definition is `source`."""
+    path = f"/v1/workflows/{_part(namespace)}/{_part(name)}/versions/{_part(version)}"
+    return Call(method="GET", path=path, answer=WorkflowView, repeatable=True)
+
+
+def simulate(wanted: SimulateWorkflow) -> Call[Simulation]:
+    """Run a definition without effects, with given answers to its calls. Nothing is stored."""
+    return Call(
+        method="POST",
+        path="/v1/workflows/simulate",
+        answer=Simulation,
+        headers={"Content-Type": JSON},
+        body=msgspec.json.encode(wanted),
+        repeatable=True,
+    )
