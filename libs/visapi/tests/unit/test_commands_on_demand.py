@@ -32,6 +32,15 @@ def test_a_command_that_is_not_there_is_answered_with_one_that_is():
     assert "Did you mean 'deploy'" in shown.output
 
 
+def test_dlq_is_another_word_for_dead_letter_which_the_help_shows_once():
+    for words in ([], ["list"], ["replay-many"]):
+        shown = CliRunner().invoke(app, ["dlq", *words, "--help"])
+        assert shown.exit_code == 0
+        assert f"Usage: visapi {' '.join(['dlq', *words])} [OPTIONS]" in shown.output
+    listed = CliRunner().invoke(app, ["--help"]).output
+    assert [line.split()[1] for line in listed.splitlines() if "dlq" in line] == ["dead-letter"]
+
+
 def test_the_command_that_lives_as_long_as_the_stack_imports_no_other_command():
     program = (
         "import sys; import visapi.cli.main, visapi.cli.stack_commands; print(*(sys.modules), sep='\\n')"

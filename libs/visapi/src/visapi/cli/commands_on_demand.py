@@ -24,6 +24,9 @@ class CommandsOnDemand(TyperGroup):
     of the help.
     """
 
+    aliases: ClassVar["Mapping[str, str]"] = {}
+    """Other words for commands, which the help does not list."""
+
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 (the base class calls it)
         """The names of all commands."""
         return list(self.places)
@@ -32,6 +35,7 @@ class CommandsOnDemand(TyperGroup):
         """The command; None where there is none of that name. The error for a wrong name suggests others, so
         then all are imported.
         """
+        cmd_name = self.aliases.get(cmd_name, cmd_name)
         for name in (cmd_name,) if cmd_name in self.places else self.places:
             if name not in self.commands:
                 self.commands[name] = _command(name, self.places[name])

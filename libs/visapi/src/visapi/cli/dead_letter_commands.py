@@ -12,7 +12,9 @@ from visapi.client import dead_letter_operations as operations
 from visapi_common.contracts.dead_letters import DeadLetterView
 from visapi_common.contracts.engine_messages import Decision
 
-dead_letters = typer.Typer(no_args_is_help=True, help="List, resolve and replay dead letters.")
+dead_letters = typer.Typer(
+    no_args_is_help=True, help="List, resolve and replay dead letters; also `visapi dlq`."
+)
 _STATES = {"open": False, "resolved": True, "all": None}
 _TIME = "%Y-%m-%d %H:%M:%S"
 

@@ -45,6 +45,7 @@ class _Commands(CommandsOnDemand):
         "backup": "visapi.cli.backup_commands:backup",
         "admin": "visapi.cli.admin_commands:admin",
     }
+    aliases: ClassVar = {"dlq": "dead-letter"}
 
 
 app = typer.Typer(
