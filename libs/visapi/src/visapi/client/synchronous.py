@@ -16,6 +16,7 @@ from visapi.client.declaring import Page
 from visapi.client.event_stream import EventReader, RunEnd, history_events, history_stream
 from visapi.client.failures import ApiError, UnreachableError, read_answer
 from visapi.client.following import Reconnects, ended_early
+from visapi.client.request_span import RequestSpan
 from visapi.client.resources import Resources
 from visapi.client.retrying import PATIENCE, with_key
 from visapi_common.contracts.runs import ENDED, HistoryItem, RunChange, RunView
@@ -66,9 +67,15 @@ class Client(Resources["Client"]):
 
     def _once(self, call: Call[T]) -> Tagged[T]:
         try:
-            answer = self._http.request(
-                call.method, call.path, params=call.params, headers=call.headers, content=call.body or None
-            )
+            with RequestSpan(call, self.url) as span:
+                answer = self._http.request(
+                    call.method,
+                    call.path,
+                    params=call.params,
+                    headers=span.headers,
+                    content=call.body or None,
+                )
+                span.answered(answer.status_code)
         except httpx.TransportError as error:
             raise UnreachableError(f"{self.url} does not answer: {error}") from error
         value = read_answer(call, answer.status_code, answer.content, answer.headers.get("Retry-After"))
@@ -159,9 +166,13 @@ class Client(Resources["Client"]):
     def _streamed(self, call: Call[None], silence_s: float) -> Generator[httpx.Response]:
         timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)
         try:
-            with self._http.stream(
-                call.method, call.path, params=call.params, headers=call.headers, timeout=timeout
-            ) as answer:
+            with (
+                RequestSpan(call, self.url) as span,
+                self._http.stream(
+                    call.method, call.path, params=call.params, headers=span.headers, timeout=timeout
+                ) as answer,
+            ):
+                span.answered(answer.status_code)
                 if answer.status_code >= 400:
                     read_answer(call, answer.status_code, answer.read(), answer.headers.get("Retry-After"))
                 yield answer
