@@ -112,6 +112,7 @@ restore-test: setup ## Lose PostgreSQL and NATS under load, restore to a point i
 	@VISAPI_TEST_DRILLS=full VISAPI_TEST_RESTORE_RUNS=100 $(BIN)/pytest -q -s tests/drills/test_restore.py
 
 runbooks: setup ## Make the fault of each runbook on a live stack, type its commands, wait for its own check; ends with a table
+	@$(MAKE) --no-print-directory deploy-tools SETS="prometheus"
 	@VISAPI_TEST_DRILLS=full $(BIN)/pytest -q -s tests/drills/test_runbooks.py
 
 clean: ## Remove the environment, caches and the stack's data

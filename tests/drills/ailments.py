@@ -1,94 +1,32 @@
-"""What can go wrong with a stack, for each section of the page of runbooks that tells how to mend it."""
+"""What can go wrong with a stack, for each section of the pages of operations that tells how to mend it."""
 
 import asyncio
-import os
 import signal
-from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-import asyncpg
-import httpx
-import nats
-
-from faults.harness import FaultStack, workflow
+from drills import full_disk, tenant_erased, watched
+from drills.patient import Ailment, Patient
+from drills.typing_pages import PROCEDURES
+from faults.harness import workflow
 from kit.ledger_rows import full_of_messages, plant
 from kit.poison import NAP
 from kit.waiting import eventually
-from visapi.admin import nats_rights
-from visapi.stack.data_directory import DataDirectory
 from visapi.stack.standins.faults import Fault
 from visapi.stack.standins.smtp_sink import SmtpFault
 
-_YAML = {"Content-Type": "application/yaml"}
 _FLOOD = 20
-
-
-class Patient:
-    """A whole stack, its receivers, and a client of it."""
-
-    def __init__(self, stack: FaultStack) -> None:
-        self.stack = stack
-        self.data = DataDirectory(stack.stack.data_dir)
-        ready = stack.stack.ready
-        headers = {"Authorization": f"Bearer {ready.api_key}"}
-        self.client = httpx.AsyncClient(base_url=ready.gateway, headers=headers, timeout=20, trust_env=False)
-        self._open: list[Any] = []
-
-    async def close(self) -> None:
-        for connection in self._open:
-            connection.terminate()
-        await self.client.aclose()
-
-    async def connection(self, role: str) -> Any:
-        """To the database, open until the end."""
-        port = self.stack.stack.processes()["postgres"].ports["postgres"]
-        password = self.data.secrets().postgres[role]
-        opened: Any = await asyncpg.connect(f"postgresql://{role}:{password}@127.0.0.1:{port}/visapi")
-        self._open.append(opened)
-        return opened
-
-    async def deploy(self, document: bytes) -> str:
-        answer = await self.client.post("/v1/workflows", content=document, headers=_YAML)
-        assert answer.status_code in (200, 201), answer.text
-        return f"/v1/workflows/{answer.json()['namespace']}/{answer.json()['name']}/runs"
-
-    async def start(self, document: bytes) -> str:
-        """A run of the workflow; its id."""
-        target = await self.deploy(document)
-        body = {"number": 1, "hook": self.stack.receivers.hook_url}
-        answer = await self.client.post(target, json=body)
-        assert answer.status_code == httpx.codes.ACCEPTED, answer.text
-        return answer.json()["id"]
-
-    async def becomes(self, run: str, status: str) -> None:
-        async def is_so() -> bool:
-            return (await self.client.get(f"/v1/runs/{run}")).json()["status"] == status
-
-        await eventually(is_so, what=f"the run {status}")
-
-    async def publish(self, subject: str, body: bytes) -> None:
-        """On the stream of events, with the rights of the orchestrator."""
-        port = self.stack.stack.processes()["nats"].ports["nats"]
-        user = nats_rights.ORCHESTRATOR
-        password = self.data.secrets().nats[user]
-        bus: Any = await nats.connect(
-            f"nats://{user}:{password}@127.0.0.1:{port}", inbox_prefix=f"_INBOX.{user}".encode()
-        )
-        await bus.jetstream().publish(subject, body)
-        await bus.close()
-
-    def signal(self, name: str, number: signal.Signals) -> None:
-        process = self.stack.stack.processes()[name].pid
-        assert process is not None
-        os.kill(process, number)
-
-
-class Ailment(NamedTuple):
-    what: str
-    """For the table."""
-    begin: Callable[[Patient], Awaitable[None]]
-    lasts: bool = True
-    """Whether it stays until somebody mends it, so that the page's check must fail before."""
+_ENDLESS = 12
+_CREDIT = b"""
+document: {dsl: '1.0.3', namespace: acme, name: credit, version: '1.0.0'}
+do:
+  - score: {call: acme.score, with: {income: 5000, debts: 1}}
+"""
+_LEAFLET = b"""
+document: {dsl: '1.0.3', namespace: shop, name: leaflet, version: '1.0.0'}
+do:
+  - print: {call: pdf.render, with: {html: '<script>while (true) {}</script>', options: {javascript: true}}}
+"""
 
 
 async def _event_of_a_stranger(patient: Patient) -> None:
@@ -135,7 +73,7 @@ async def _forgotten_transaction(patient: Patient) -> None:
 async def _leaked_key(patient: Patient) -> None:
     answer = await patient.client.post("/v1/keys", json={"name": "leaked"})
     assert answer.is_success, answer.text
-    (patient.stack.stack.folder / "leaked.key").write_text(answer.json()["key"], encoding="utf-8")
+    (patient.folder / "leaked.key").write_text(answer.json()["key"], encoding="utf-8")
 
 
 async def _flood(patient: Patient) -> None:
@@ -149,14 +87,28 @@ async def _provider_refuses(patient: Patient) -> None:
     await patient.becomes(await patient.start(workflow("workflow")), "faulted")
 
 
-def _killed(name: str) -> Callable[[Patient], Awaitable[None]]:
+async def _right_of_a_route_lost(patient: Patient) -> None:
+    owner = await patient.connection("visapi_owner")
+    await owner.execute("revoke select on visapi.secrets from visapi_gateway")
+
+
+async def _no_worker(patient: Patient) -> None:
+    await patient.becomes(await patient.start(_CREDIT), "running")
+
+
+async def _endless_documents(patient: Patient) -> None:
+    runs = [await patient.start(_LEAFLET) for _ in range(_ENDLESS)]
+    await patient.becomes(runs[0], "faulted")
+
+
+def _killed(name: str) -> Callable[[Patient], Coroutine[Any, Any, None]]:
     async def begin(patient: Patient) -> None:
         await asyncio.to_thread(patient.stack.kill, name)
 
     return begin
 
 
-def _hangs(name: str) -> Callable[[Patient], Awaitable[None]]:
+def _hangs(name: str) -> Callable[[Patient], Coroutine[Any, Any, None]]:
     async def begin(patient: Patient) -> None:
         patient.signal(name, signal.SIGSTOP)
 
@@ -181,4 +133,19 @@ AILMENTS = {
     "key-leaked": Ailment("a key that others know", _leaked_key),
     "one-tenant-disturbs": Ailment(f"{_FLOOD} runs that wait for an hour", _flood),
     "deliveries-fail": Ailment("a receiver that refuses a webhook", _provider_refuses),
+    "api-errors": Ailment("a right that one route needs taken from the gateway", _right_of_a_route_lost),
+    "tasks-wait": Ailment("a task of a function without a worker", _no_worker),
+    "documents-fail": Ailment(f"{_ENDLESS} documents that never get ready", _endless_documents),
+    "versions-mixed": Ailment(
+        "a notifier of an older release runs on", watched.old_release, meanwhile=watched.upgrade_goes_on
+    ),
+    "watchdog": Ailment("a silence for every alert", watched.silenced, after=watched.beats_again),
+    "Tenant erasure": Ailment(
+        "a tenant whose contract has ended",
+        tenant_erased.begin,
+        page=PROCEDURES,
+        meanwhile=tenant_erased.an_hour_passes,
+        after=tenant_erased.nothing_stays,
+    ),
+    "disk-full": Ailment("the disk of PostgreSQL is full", full_disk.begin),
 }

@@ -1,5 +1,6 @@
-"""Types one section of the page of runbooks into a shell, beside whatever is wrong with the stack just now."""
+"""Types one section of a page of operations into a shell, beside whatever is wrong with the stack just now."""
 
+import contextlib
 import os
 import re
 import signal
@@ -10,17 +11,21 @@ from pathlib import Path
 from kit.pages import Block, Page, difference, read_page, script_of, section_of
 from visapi.stack import postgres_binaries
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/operations/runbooks.md"
+_ROOT = Path(__file__).resolve().parents[2]
+RUNBOOKS = _ROOT / "docs/operations/runbooks.md"
+PROCEDURES = _ROOT / "docs/operations/procedures.md"
 _BIN = Path(sys.executable).parent
 
 
 class Typist:
-    """Works in `folder`, on the stack of `data`."""
+    """Works in `folder`, on the stack of `data`, from a page."""
 
-    def __init__(self, folder: Path, data: Path) -> None:
+    def __init__(self, folder: Path, data: Path, page: Path = RUNBOOKS) -> None:
         self._folder = folder
         self._data = data
-        self._source = PAGE.read_text(encoding="utf-8")
+        self._source = page.read_text(encoding="utf-8")
+        self.environ: dict[str, str] = {}
+        """What the operator's shell has set beside the settings of the stack."""
 
     def prepare(self) -> None:
         """The blocks before the first section, on the healthy stack."""
@@ -38,6 +43,13 @@ class Typist:
         page.blocks[1:] = page.blocks[-1:]
         return self._typed(f"{title}-check", page, limit_s=within_s) == []
 
+    def waits_for_its_check(self, title: str) -> bool:
+        """Whether everything of the section was typed but its check, which is typed now."""
+        reached = self._folder / title / "block"
+        return reached.exists() and reached.read_text("utf-8").strip() == str(
+            len(self._page(title).blocks) - 1
+        )
+
     def _page(self, title: str) -> Page:
         page = read_page(section_of(self._source, title))
         assert page.mistakes == []
@@ -48,6 +60,7 @@ class Typist:
     def _typed(self, name: str, page: Page, *, limit_s: float) -> list[str]:
         place = self._folder / name
         (place / "out").mkdir(parents=True)
+        (place / "examples").symlink_to(_ROOT / "examples")
         for leaked in self._folder.glob("*.key"):
             (place / leaked.name).write_bytes(leaked.read_bytes())
         environ = {name: value for name, value in os.environ.items() if not name.startswith("VISAPI_")}
@@ -55,7 +68,7 @@ class Typist:
         process = subprocess.Popen(
             ["bash", "-c", script_of(page, beside_a_fault=True)],
             cwd=place,
-            env={**environ, "PATH": path, "VISAPI_DATA_DIR": str(self._data)},
+            env={**environ, **self.environ, "PATH": path, "VISAPI_DATA_DIR": str(self._data)},
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -64,9 +77,12 @@ class Typist:
         try:
             code = process.wait(limit_s)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
             code = None
+        finally:
+            # What the page has started beside what follows ends with it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         return _findings(page, place, code)
 
 

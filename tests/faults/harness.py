@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -26,7 +26,10 @@ _BACK_S = 60.0
 class FaultStack:
     """The embedded stack under test, what it sends to, and how it is harmed."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None, settings: Mapping[str, str] | None = None) -> None:
+        """`folder` may hold prepared data; `settings` are of every service."""
+        self._folder = folder
+        self._settings = dict(settings or {})
         self.receivers = Receivers()
         self.faults: list[float] = []
         """When each fault struck, in Unix seconds."""
@@ -41,7 +44,7 @@ class FaultStack:
         await self.receivers.start()
         smtp_url = self.receivers.smtp_url
         own = {"VISAPI_SMTP_URL": smtp_url, "VISAPI_EGRESS_ALLOW": "127.0.0.0/8"}
-        self._stack = StackProcess({**os.environ, **OPEN_RATES, **own})
+        self._stack = StackProcess({**os.environ, **OPEN_RATES, **own, **self._settings}, folder=self._folder)
         self._stack.start()
         self.ledger_url = orchestrators_url(self._serving("orchestrator"))
 
@@ -89,10 +92,13 @@ class FaultStack:
         os.kill(process, signal.SIGCONT)
 
     @contextlib.contextmanager
-    def replica(self, name: str) -> Iterator[None]:
-        """A second process of a service, with the settings of the first and a metrics port of its own."""
-        environment = psutil.Process(self._serving(name)).environ()
-        environment["VISAPI_METRICS_PORT"] = str(any_free())
+    def replica(self, name: str, environ: Mapping[str, str] | None = None) -> Iterator[int]:
+        """A second process of a service, with the settings of the first, `environ` and a metrics port of its own, which is
+        given.
+        """
+        port = any_free()
+        environment = psutil.Process(self._serving(name)).environ() | dict(environ or {})
+        environment["VISAPI_METRICS_PORT"] = str(port)
         with (self.stack.data_dir / "logs" / f"{name}-replica.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", f"visapi_{name.replace('-', '_')}"],
@@ -102,7 +108,7 @@ class FaultStack:
                 start_new_session=True,
             )
         try:
-            yield
+            yield port
         finally:
             process.terminate()
             try:
@@ -125,9 +131,11 @@ class FaultStack:
 
 
 @contextlib.asynccontextmanager
-async def fault_stack() -> AsyncIterator[FaultStack]:
+async def fault_stack(
+    folder: Path | None = None, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[FaultStack]:
     """A running stack, taken down at the end."""
-    stack = FaultStack()
+    stack = FaultStack(folder, settings)
     try:
         await stack.start()
         yield stack

@@ -11,6 +11,7 @@ from kit.every_operation import known, plant
 from kit.ledger_rows import move_back, overwrite
 from kit.orchestration import Stack
 from kit.orchestrator_process import orchestrator_process
+from kit.owned_rows import KEPT, owned
 from kit.servers import Database, NatsServer
 from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore, TemplateStore
 from visapi_common.adapters.clock import RandomIds
@@ -24,13 +25,6 @@ from visapi_orchestrator.upkeep.rules.erasing import Piece
 from visapi_orchestrator.upkeep.store.erasures import TASKS_END_S, ErasedObjects, PostgresErasures
 from visapi_orchestrator.upkeep.store.upkeep import PostgresUpkeep
 
-OWNED = """
-select c.relname as name, a.attname as owner
-from pg_class c join pg_namespace n on n.oid = c.relnamespace
-join pg_attribute a on a.attrelid = c.oid and a.attname = any('{tenant,owner}') and not a.attisdropped
-where n.nspname = 'visapi' and c.relkind in ('r', 'p') and not c.relispartition order by 1
-"""
-KEPT = {"audit", "tenant_erasures"}
 ASKED = {"reason": "they asked"}
 
 
@@ -54,17 +48,6 @@ def erasing(pool: Pool, tmp_path: Path) -> Any:
     return process
 
 
-async def owned(gateway: Any, tenant: str) -> dict[str, int]:
-    """The number of rows of a tenant in each table that has any; a new table is found here by itself."""
-    found = {
-        row["name"]: await gateway.db.fetchval(
-            f"select count(*) from visapi.{row['name']} where {row['owner']} = $1", tenant
-        )
-        for row in await gateway.db.fetch(OWNED)
-    }
-    return {name: number for name, number in found.items() if number}
-
-
 async def asked(gateway: Any, tenant: str) -> None:
     assert (await gateway.http.post(f"/v1/tenants/{tenant}/suspend", json=ASKED)).status_code == 200
     answer = await gateway.http.post(f"/v1/tenants/{tenant}/erase", json={"tenant": tenant, **ASKED})
@@ -85,7 +68,7 @@ async def test_nothing_of_an_erased_tenant_stays_and_nobody_else_loses_a_row(
     async with gateway.client(await gateway.key("victim")) as client:
         await known(gateway, client)
         await plant(gateway, client, tmp_path)
-    assert len(await owned(gateway, "victim")) > 20
+    assert len(await owned(gateway.db, "victim")) > 20
     await asked(gateway, "victim")
     first.start()
     try:
@@ -93,16 +76,16 @@ async def test_nothing_of_an_erased_tenant_stays_and_nobody_else_loses_a_row(
     finally:
         first.kill()
     assert (await gateway.http.get("/v1/tenants/victim")).json()["status"] == "erasing"
-    others, second = await owned(gateway, "default"), erasing()
+    others, second = await owned(gateway.db, "default"), erasing()
     while await second.round(isolation):
         pass
     seen = (await gateway.http.get("/v1/tenants/victim")).json()
     assert (seen["status"], seen["erasure"]["reason"], seen["keys"]) == ("erased", "they asked", 0)
     assert seen["erasure"]["requested_by"].startswith("key:")
-    assert set(await owned(gateway, "victim")) == KEPT
+    assert set(await owned(gateway.db, "victim")) == KEPT
     store = ArtifactStore.open((tmp_path / "artifacts").as_uri())
     assert [name async for name in store.names("victim")] == []
-    assert await owned(gateway, "default") == others
+    assert await owned(gateway.db, "default") == others
     assert (await gateway.http.get(f"/v1/runs/{run}")).status_code == 200
     taken = await gateway.http.post("/v1/tenants", json={"id": "victim"})
     assert (taken.status_code, taken.json()["code"]) == (409, "tenant_exists")
@@ -159,12 +142,12 @@ async def test_a_task_that_writes_while_a_tenant_is_erased_leaves_nothing(
             pass
         return (await gateway.http.get("/v1/tenants/late")).json()["status"]
 
-    assert (await passes(), set(await owned(gateway, "late"))) == ("erasing", KEPT)
+    assert (await passes(), set(await owned(gateway.db, "late"))) == ("erasing", KEPT)
     await PostgresUpkeep(pool).register("late", [FunctionSpec("late.printed")])
-    assert "functions" in await owned(gateway, "late")
+    assert "functions" in await owned(gateway.db, "late")
     assert await passes() == "erasing", "a pass that found nothing is followed by the next a minute later"
     await move_back(gateway.db, "tenant_erasures", timedelta(minutes=2), "next_at", tenant="late")
-    assert (await passes(), set(await owned(gateway, "late"))) == ("erasing", KEPT)
+    assert (await passes(), set(await owned(gateway.db, "late"))) == ("erasing", KEPT)
     await move_back(
         gateway.db, "tenant_erasures", timedelta(hours=1), "next_at", "requested_at", tenant="late"
     )
