@@ -23,6 +23,7 @@ from visapi_orchestrator.transitions.store.ledger import SESSION
 from visapi_orchestrator.upkeep.erasing import Erasing
 from visapi_orchestrator.upkeep.rules.erasing import Piece
 from visapi_orchestrator.upkeep.store.erasures import TASKS_END_S, ErasedObjects, PostgresErasures
+from visapi_orchestrator.upkeep.store.levels import PostgresLevels
 from visapi_orchestrator.upkeep.store.upkeep import PostgresUpkeep
 
 ASKED = {"reason": "they asked"}
@@ -114,7 +115,9 @@ async def test_erasing_is_asked_for_twice_and_never_taken_back(gateway: Any) -> 
         assert (refused.status_code, refused.json()["code"]) == (409, "tenant_erased"), verb
 
 
-async def test_a_tenant_that_cannot_be_erased_keeps_no_other_waiting(gateway: Any, erasing: Any) -> None:
+async def test_a_tenant_that_cannot_be_erased_keeps_no_other_waiting(
+    gateway: Any, erasing: Any, pool: Pool
+) -> None:
     for tenant in ("broken", "whole"):
         assert (await gateway.http.post("/v1/tenants", json={"id": tenant})).status_code == 201
         await asked(gateway, tenant)
@@ -127,6 +130,16 @@ async def test_a_tenant_that_cannot_be_erased_keeps_no_other_waiting(gateway: An
     }
     assert [each["status"] for each in seen.values()] == ["erasing", "erased"]
     assert "no such table" in seen["broken"]["erasure"]["failure"]
+    pieces = {
+        outcome: gateway.lifecycle.metrics.registry.get_sample_value(
+            "visapi_tenant_erasure_pieces_total", {"outcome": outcome}
+        )
+        for outcome in ("done", "failed")
+    }
+    assert pieces["failed"] == 1
+    assert pieces["done"] > 20
+    level = await PostgresLevels(pool).erasures()
+    assert (level.waiting, 0 <= level.oldest_s < 600) == (1, True)
 
 
 async def test_a_task_that_writes_while_a_tenant_is_erased_leaves_nothing(

@@ -14,6 +14,7 @@ from kit.fakes.gateway.changes import FakeChanges
 from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.contracts.subjects import live
 from visapi_common.core.errors import ProblemError, TransientFault
+from visapi_common.telemetry.setup import open_metrics
 from visapi_gateway.kernel.access.restrictions import Restrictions
 from visapi_gateway.runs.changes.follower import PAGES_MAX, Listing
 from visapi_gateway.runs.changes.reader import CHANGES_MAX, REST_S, ChangeReader
@@ -37,7 +38,7 @@ class Stage:
     def __init__(self) -> None:
         self.source, self.clock = FakeChanges(), FakeClock()
         self.hub = LiveHub(lambda: True)
-        self.reader = ChangeReader(self.source, self.hub, self.clock)
+        self.reader = ChangeReader(self.source, self.hub, self.clock, open_metrics())
         self.follow = FollowRuns(self.reader, Reread(self.source, self.clock), self.hub, self.clock)
 
     def put(self, *numbers: int, tenant: str = MINE, announced: bool = True) -> None:

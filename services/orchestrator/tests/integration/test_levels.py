@@ -56,8 +56,13 @@ async def test_each_queue_is_counted_with_the_age_of_its_oldest_row(stack: Stack
 
 
 async def test_the_orchestrator_reports_queues_streams_and_the_size_of_the_database(stack: Stack):
+    now = datetime.now(UTC)
+    erasure = {"tenant": TENANT, "requested_by": "key:a", "reason": "r", "requested_at": now - AGO}
+    await plant(stack.gateway.pool, "tenant_erasures", **erasure, next_at=now + timedelta(hours=1))
     async with stack.orchestrator() as lifecycle:
         read = lifecycle.metrics.registry.get_sample_value
+        assert await eventually(lambda: read("visapi_tenant_erasures_unfinished") == 1)
+        assert (read("visapi_tenant_erasures_oldest_seconds") or 0) >= 90
         assert await eventually(lambda: read("visapi_ledger_waiting", {"queue": "inbox"}) == 0)
         assert await eventually(lambda: read("visapi_stream_messages", {"stream": "ENGINE"}) is not None)
         assert (read("visapi_database_bytes") or 0) > 1_000_000

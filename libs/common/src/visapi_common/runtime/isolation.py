@@ -42,7 +42,7 @@ class Isolation:
 
     def __init__(self, loop: str, metrics: Metrics) -> None:
         self._loop = loop
-        self._metrics = metrics
+        self.metrics = metrics
         self._log = get_logger(loop)
         metrics.quarantined.labels(loop)
         begin_counting(loop, OPERATOR_FAULT_KINDS, metrics)
@@ -55,12 +55,12 @@ class Isolation:
 
     def quarantined(self, number: int) -> None:
         """Count items that the caller quarantines itself, many at a time."""
-        self._metrics.quarantined.labels(self._loop).inc(number)
+        self.metrics.quarantined.labels(self._loop).inc(number)
 
     def note(self, fault: Exception) -> None:
         """Report a failure that belongs to no item; an operator failure is counted for an alert."""
         if failure_kind(fault) == "operator":
-            self._metrics.operator_faults.labels(self._loop, operator_fault_kind(fault)).inc()
+            self.metrics.operator_faults.labels(self._loop, operator_fault_kind(fault)).inc()
             self._log.error("operator_needed", detail=failure_text(fault))
         else:
             self._log.warning("tried_again", detail=failure_text(fault))
@@ -99,7 +99,7 @@ class Isolation:
             else:
                 self._leave([item], failed, result)
         else:
-            self._metrics.quarantined.labels(self._loop).inc()
+            self.metrics.quarantined.labels(self._loop).inc()
             self._log.error("quarantined", detail=failure_text(error))
             result.quarantined.append(item)
 

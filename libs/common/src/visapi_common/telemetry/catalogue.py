@@ -116,6 +116,20 @@ class Metrics(GatewayMetrics):
         "How long the oldest counted row of a queue has waited; 0 when none waits.",
         {"queue": _QUEUES},
     )
+    tenant_erasures_unfinished = Gauge(
+        "visapi_tenant_erasures_unfinished",
+        "Tenants that are being erased. Every orchestrator reports the same number.",
+    )
+    tenant_erasures_oldest_seconds = Gauge(
+        "visapi_tenant_erasures_oldest_seconds",
+        "How long ago the oldest erasure that is not finished was asked for; 0 without any. None ends within "
+        "the first hour.",
+    )
+    tenant_erasure_pieces = Counter(
+        "visapi_tenant_erasure_pieces_total",
+        "Pieces of erasures: a thousand rows or a hundred files at most.",
+        {"outcome": "done or failed (the tenant is put off for half a minute)"},
+    )
     stream_messages = Gauge("visapi_stream_messages", "Messages in a stream.", {"stream": "its name"})
     stream_bytes = Gauge("visapi_stream_bytes", "Bytes of a stream.", {"stream": "its name"})
     database_bytes = Gauge("visapi_database_bytes", "Size of the database on disk.")

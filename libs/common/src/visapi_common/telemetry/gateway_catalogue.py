@@ -9,6 +9,16 @@ class GatewayMetrics(ConventionalMetrics):
 
     http_in_flight = Gauge("visapi_http_in_flight", "HTTP requests being served now.")
     sse_followers = Gauge("visapi_sse_followers", "Open event streams.")
+    run_changes_lag_seconds = Gauge(
+        "visapi_run_changes_lag_seconds",
+        "For how long the reader of `GET /v1/runs/changes` has not read everything that was announced; 0 "
+        "when it has, or when nobody follows.",
+    )
+    run_changes_restarts = Counter(
+        "visapi_run_changes_restarts_total",
+        "How often that reader began anew, because the database was put back to a point in the past; "
+        "followers are told `reset`.",
+    )
     http_connections = Gauge("visapi_http_connections", "Open connections of the HTTP API.")
     http_connections_closed = Counter(
         "visapi_http_connections_closed_total",

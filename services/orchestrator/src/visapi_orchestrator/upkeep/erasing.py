@@ -78,6 +78,8 @@ class Erasing:
         due = await self._rows.due(_AT_ONCE)
         for erasure in due:
             outcome = await isolation.each([erasure], self._some, self._quarantine)
+            failed = outcome.fault is not None or bool(outcome.quarantined)
+            isolation.metrics.tenant_erasure_pieces.labels("failed" if failed else "done").inc()
             if outcome.fault is not None:
                 await self._rows.put_off(erasure.tenant, _OFF_S, failure_text(outcome.fault))
         return bool(due)

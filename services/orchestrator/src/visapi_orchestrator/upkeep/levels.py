@@ -55,6 +55,7 @@ class LedgerLevels(Protocol):
 
     async def queues(self, most: int) -> Sequence[QueueLevel]: ...
     async def dead_letters(self, kinds: Sequence[str], most: int) -> Sequence[QueueLevel]: ...
+    async def erasures(self) -> QueueLevel: ...
     async def store(self) -> StoreLevel: ...
 
 
@@ -109,6 +110,9 @@ async def _report_ledger(ledger: LedgerLevels, metrics: Metrics) -> None:
     for level in await ledger.dead_letters(LETTERS, LETTERS_COUNTED_MAX):
         metrics.dead_letters_open.labels(level.queue).set(level.waiting)
         metrics.dead_letters_oldest_seconds.labels(level.queue).set(level.oldest_s)
+    erasures = await ledger.erasures()
+    metrics.tenant_erasures_unfinished.set(erasures.waiting)
+    metrics.tenant_erasures_oldest_seconds.set(erasures.oldest_s)
     store = await ledger.store()
     metrics.database_bytes.set(store.database_bytes)
     metrics.wal_position_bytes.set(store.wal_bytes)

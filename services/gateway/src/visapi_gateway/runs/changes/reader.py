@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 from visapi_common.core.clocks import WallClock
 from visapi_common.core.errors import Fault
+from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
 from visapi_gateway.runs.changes.rules.changes import Change, changes_of
 from visapi_gateway.runs.changes.rules.positions import Position
@@ -77,10 +78,12 @@ class Followed:
 class ChangeReader:
     """See the module's docstring."""
 
-    def __init__(self, source: ChangeSource, hub: LiveHub, clock: WallClock) -> None:
+    def __init__(self, source: ChangeSource, hub: LiveHub, clock: WallClock, metrics: Metrics) -> None:
         self._source = source
         self._hub = hub
         self._clock = clock
+        self._metrics = metrics
+        self._up_to_date_at = 0.0
         self._followed: dict[str, Followed] = {}
         self._somebody = asyncio.Event()
         self._bell: RunWaiter | None = None
@@ -117,14 +120,16 @@ class ChangeReader:
         """Read until cancelled."""
         while True:
             await self._somebody.wait()
-            rang = True
+            rang, self._up_to_date_at = True, self._now()
             with self._hub.listen_to(self._followed) as bell:
                 self._bell = bell
                 while self._followed:
                     page = await self._look()
                     if page is not None and rang:
                         self._announced = page.newest
+                    self._measure(page)
                     rang = await self._rest(bell, page) or (rang and page is None)
+            self._metrics.run_changes_lag_seconds.set(0)
             self._bell = self._mark = None
             self._somebody.clear()
 
@@ -142,6 +147,7 @@ class ChangeReader:
             return None
         if self._mark is not None and self._is_of_another_database(page, self._mark):
             self._mark = None
+            self._metrics.run_changes_restarts.inc()
             for followed in self._followed.values():
                 followed.begin_anew()
             return None
@@ -149,7 +155,7 @@ class ChangeReader:
         return page
 
     def _take(self, page: ChangePage, included: Mapping[str, Followed], look: int) -> None:
-        now = int(self._clock.now().timestamp())
+        now = int(self._now())
         end = Position.at(page.end, now)
         since = self._mark or end
         self._mark, self._restored = end, page.restored
@@ -162,6 +168,16 @@ class ChangeReader:
                 followed.asked, waited = 0, True
             if waited:
                 followed.ring_all()
+
+    def _measure(self, page: ChangePage | None) -> None:
+        """Report for how long the reader has been behind."""
+        now = self._now()
+        if page is not None and not page.more and page.end[0] >= self._announced:
+            self._up_to_date_at = now
+        self._metrics.run_changes_lag_seconds.set(now - self._up_to_date_at)
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
 
     def _is_of_another_database(self, page: ChangePage, mark: Position) -> bool:
         """Whether the database was put back to a point in the past since the last page."""

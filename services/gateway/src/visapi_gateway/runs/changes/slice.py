@@ -15,7 +15,7 @@ from visapi_gateway.runs.reading.slice import live_hub
 
 def reader(kernel: Kernel) -> ChangeReader:
     """The one reader of all followed tenants."""
-    return ChangeReader(PgChanges(kernel.pool), kernel.one(live_hub), kernel.clock)
+    return ChangeReader(PgChanges(kernel.pool), kernel.one(live_hub), kernel.clock, kernel.metrics)
 
 
 def open_routes(kernel: Kernel) -> list[Route]:

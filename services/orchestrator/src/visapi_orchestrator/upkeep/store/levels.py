@@ -27,6 +27,13 @@ class PostgresLevels:
             rows = await self._pool.fetch(_SQL["letter_levels"], most, list(kinds))
         return [QueueLevel(row["kind"], row["waiting"], row["oldest_s"]) for row in rows]
 
+    async def erasures(self) -> QueueLevel:
+        """Tenants that are being erased: few, so that all are counted."""
+        with pg_faults():
+            row = await self._pool.fetchrow(_SQL["erasure_level"])
+        assert row is not None, "the statement always answers one row"
+        return QueueLevel("erasures", row["waiting"], row["oldest_s"])
+
     async def store(self) -> StoreLevel:
         with pg_faults():
             row = await self._pool.fetchrow(_SQL["store_level"])

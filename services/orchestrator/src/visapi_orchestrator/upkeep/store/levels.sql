@@ -54,6 +54,11 @@ left join lateral (
 ) as l on true
 group by k.kind
 
+-- name: erasure_level
+select count(*) as waiting,
+    coalesce(greatest(0, extract(epoch from clock_timestamp() - min(requested_at))), 0)::float8 as oldest_s
+from tenant_erasures where erased_at is null
+
 -- name: store_level
 -- The position in the write-ahead log is the sum of everything that was written; only a primary has one.
 select pg_database_size(current_database()) as database_bytes,
