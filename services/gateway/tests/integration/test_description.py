@@ -18,9 +18,13 @@ from visapi_gateway.slices import operations
 
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"
-    "response_headers_conformance,unsupported_method,ignored_auth,missing_required_header"
+    "response_headers_conformance,unsupported_method,ignored_auth,missing_required_header,negative_data_rejection"
 )
 EXAMPLES = "8" if FULL else "2"
+SETTINGS = """
+[checks.negative_data_rejection]
+expected-statuses = ["400", "401", "403", "404", "405", "406", "409", "413", "414", "415", "422", "428", "429", "431"]
+"""
 PHASES = "examples,coverage,fuzzing" if FULL else "examples,fuzzing"
 """The short form sends each operation a few requests, valid and not; `make attacks` all boundaries of each parameter too."""
 PARTS = ("^/v1/runs", "^/v1/(workflows|schedules)")
@@ -90,6 +94,7 @@ async def test_a_fuzzer_finds_no_contradiction(gateway: Any, shared_nats: NatsSe
     async def fuzz(part: list[str], number: int) -> None:
         folder = tmp_path / str(number)
         folder.mkdir()
+        (folder / "schemathesis.toml").write_text(SETTINGS, encoding="utf-8")
         process = await asyncio.create_subprocess_exec(
             *command, *part, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
