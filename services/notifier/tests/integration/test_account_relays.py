@@ -27,7 +27,7 @@ from visapi_notifier.channels.email.rules.addresses import mailbox
 from visapi_notifier.channels.email.rules.message import EmailInput, Mail
 from visapi_notifier.channels.email.senders import Senders
 from visapi_notifier.channels.email.smtp_relay import PasswordRefused
-from visapi_notifier.delivery.deliver import Time
+from visapi_notifier.delivery.effects import Time
 from visapi_notifier.outbound.rules.masking import Mask
 
 KEYS = Keyring((Key(b"s" * 32),))

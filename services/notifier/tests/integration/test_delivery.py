@@ -12,7 +12,7 @@ from kit.waiting import eventually
 from visapi_common.contracts.task_messages import OnUncertain, TaskMessage
 from visapi_common.core.errors import PermanentFault, TransientFault, UnknownFault
 from visapi_common.worker.faults import Postponed, TaskFault
-from visapi_notifier.delivery.deliver import Effect, Time
+from visapi_notifier.delivery.effects import Effect, Time
 from visapi_notifier.outbound.rules.reading import Reading, Refused, Sent, Unclear, communication
 
 MakeTask = Callable[..., TaskMessage]

@@ -18,7 +18,7 @@ from visapi_common.contracts.task_messages import OnUncertain, TaskMessage
 from visapi_common.core.errors import ProblemError, UnknownFault
 from visapi_common.worker.context import TaskContext
 from visapi_common.worker.faults import Postponed, TaskFault
-from visapi_notifier.delivery.deliver import Effect, Time
+from visapi_notifier.delivery.effects import Effect, Time
 from visapi_notifier.delivery.rules import Busy, Held, LeaseGranted, Recorded, Start
 from visapi_notifier.delivery.serving import served
 from visapi_notifier.outbound.rules.masking import Mask

@@ -17,7 +17,7 @@ from visapi_common.telemetry.catalogue import Metrics
 from visapi_notifier.channels.http.bounded import ANSWER, BoundedAnswers
 from visapi_notifier.channels.http.received_response import ReceivedResponse
 from visapi_notifier.channels.http.rules import HttpInput, build_request
-from visapi_notifier.delivery.deliver import Time
+from visapi_notifier.delivery.effects import Time
 from visapi_notifier.opening import open_private
 from visapi_notifier.outbound.rules.masking import Mask
 from visapi_notifier.outbound.rules.reading import Reading, Refused, Sent

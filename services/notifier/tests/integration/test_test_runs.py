@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from visapi_common.contracts.task_messages import TaskMessage
-from visapi_notifier.delivery.deliver import Effect, Time
+from visapi_notifier.delivery.effects import Effect, Time
 from visapi_notifier.outbound.rules.reading import Reading, Sent
 
 MakeTask = Callable[..., TaskMessage]

@@ -11,7 +11,8 @@ import pytest
 from kit.ledger_rows import overwrite, plant
 from kit.orchestration import Stack
 from kit.servers import Database
-from visapi_common.adapters.pool import Pool, open_pool, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Pool, open_pool
 from visapi_common.core.errors import Fault
 from visapi_common.core.ids import uuid7_from
 from visapi_orchestrator.transitions.store.revival import revive

@@ -20,7 +20,8 @@ from importlib import resources
 import msgspec
 
 from visapi_common.adapters.index_builds import IndexBuild, build_indexes, read_builds
-from visapi_common.adapters.pool import Connection, open_connection, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Connection, open_connection
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.errors import OperatorFault, PermanentFault, TransientFault
 

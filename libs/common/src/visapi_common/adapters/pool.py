@@ -1,19 +1,17 @@
-"""Connections to PostgreSQL, and the one place that translates their failures into faults."""
+"""Connections to PostgreSQL, and transactions that see the rows of some tenants only."""
 
-import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Literal, Protocol, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 
+from visapi_common.adapters.pg_faults import CONNECTION_BROKEN, pg_faults
 from visapi_common.adapters.pooler import connection_class
 from visapi_common.adapters.queries import load_queries
-from visapi_common.core.errors import ContentFault, Fault, OperatorFault, TransientFault, UnknownFault
-from visapi_common.core.failures import kind_of_sqlstate
 from visapi_common.core.postgres_url import one_by_one
 
 Row = Mapping[str, Any]
@@ -72,28 +70,16 @@ _EVERY_SESSION = {"search_path": "visapi", "jit": "off", "idle_in_transaction_se
 then its locks would be held for as long as the kernel keeps the connection: for hours.
 """
 
-_CONNECTION_BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""A connection that died between two messages raises the second error, because its protocol state is not
-idle.
-"""
 _OF_THE_HOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
-    *_CONNECTION_BROKEN,
+    *CONNECTION_BROKEN,
     OSError,
     TimeoutError,
 )
 """Errors of one host among several; every host would refuse a wrong password."""
 _OF_THE_PASSWORD = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.ProtocolViolationError)
 """PgBouncer reports a wrong password with the second."""
-_UNENCODABLE = getattr(asyncpg.exceptions, "_base").DataError  # noqa: B009 (the package exports another of this name)
-"""Raised for a parameter that PostgreSQL cannot represent, such as a number that is too large. Nothing was
-sent.
-"""
-_OF_A_POOLER = "unsupported startup parameter"
-_MEND_POOLER = "; a pooler answers here: connect directly, or set VISAPI_POSTGRES_POOLER=transaction"
-_GOES_AWAY_CLASSES = frozenset({"08", "57"})
-"""Error classes that end the session: the current statement may have been committed."""
 
 
 async def open_pool(
@@ -200,8 +186,7 @@ async def tenant_transaction(
     pool: Pool, tenants: Collection[str], *, unknown_tenants: bool = False
 ) -> AsyncGenerator[Connection]:
     """A transaction that sees and writes only rows of `tenants`; with `unknown_tenants` also dead letters
-    whose
-    tenant does not exist.
+    whose tenant does not exist.
 
     Raises `UnknownFault` when the connection is lost during the commit: the caller rereads its rows on a
     fresh connection, or reports an unknown outcome.
@@ -230,7 +215,7 @@ async def _roll_back(connection: Connection) -> None:
         return
     try:
         await connection.execute(_QUERIES["rollback"])
-    except (asyncpg.PostgresError, *_CONNECTION_BROKEN, OSError, TimeoutError):
+    except (asyncpg.PostgresError, *CONNECTION_BROKEN, OSError, TimeoutError):
         connection.terminate()
 
 
@@ -244,43 +229,3 @@ def _tenant_list(tenants: Collection[str]) -> str:
     for tenant in tenants:
         assert _TENANT.fullmatch(tenant), f"not a tenant id: {tenant!r}"
     return ",".join(sorted(set(tenants)))
-
-
-@contextmanager
-def pg_faults(*, effect: bool = False) -> Generator[None]:
-    """Translate asyncpg's and the socket's exceptions.
-
-    A lost connection or a timeout is an `UnknownFault` where `effect` says that the body may have committed
-    something, else a `TransientFault`. A refusal because of the contents is a `ContentFault`, a refusal that
-    the operator has to fix an `OperatorFault` (`core.failures`).
-    """
-    lost = UnknownFault if effect else TransientFault
-    try:
-        yield
-    except asyncpg.PostgresError as error:
-        state: str = getattr(error, "sqlstate", None) or "XX000"
-        if effect and state[:2] in _GOES_AWAY_CLASSES:
-            raise UnknownFault(_refusal_text(error, state)) from error
-        raise _refusal(error, state) from error
-    except _UNENCODABLE as error:
-        raise ContentFault(f"PostgreSQL cannot store it: {error}") from error
-    except _CONNECTION_BROKEN as error:
-        raise lost(f"PostgreSQL: {error}") from error
-    except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-        raise lost(f"PostgreSQL cannot be reached or does not answer: {error!r}") from error
-
-
-def _refusal(error: asyncpg.PostgresError, state: str) -> Fault:
-    match kind_of_sqlstate(state):
-        case "transient":
-            return TransientFault(_refusal_text(error, state))
-        case "operator":
-            return OperatorFault(_refusal_text(error, state), sort=state[:2])
-        case "contents":
-            return ContentFault(_refusal_text(error, state))
-
-
-def _refusal_text(error: asyncpg.PostgresError, state: str) -> str:
-    message = str(error.args[0] if error.args else repr(error))
-    mend = _MEND_POOLER if _OF_A_POOLER in message else ""
-    return f"PostgreSQL refused ({state}): {message}{mend}"

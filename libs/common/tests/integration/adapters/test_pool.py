@@ -7,7 +7,8 @@ import pytest
 from kit.ledger_rows import plant
 from kit.servers import Database
 from visapi_common.adapters.migrate import apply_migrations
-from visapi_common.adapters.pool import open_pool, pg_faults, tenant_transaction
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import open_pool, tenant_transaction
 from visapi_common.core.errors import ContentFault, OperatorFault, TransientFault, UnknownFault
 
 CANCEL = {"key": "k", "kind": "cancel", "body": b"{}"}

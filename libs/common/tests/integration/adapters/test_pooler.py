@@ -9,7 +9,8 @@ import pytest
 from kit.ledger_rows import plant
 from kit.pgbouncer import PgBouncer
 from kit.servers import Database, PostgresServer
-from visapi_common.adapters.pool import open_pool, pg_faults, tenant_transaction
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import open_pool, tenant_transaction
 from visapi_common.core.errors import Fault, OperatorFault, TransientFault
 from visapi_common.core.postgres_url import with_password
 

@@ -11,7 +11,8 @@ from kit.servers import PostgresServer, run_async
 from visapi.admin.databases import accepts
 from visapi.stack import postgres
 from visapi.stack.ports import any_free
-from visapi_common.adapters.pool import Pool, open_pool, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Pool, open_pool
 from visapi_common.core.errors import TransientFault
 from visapi_common.runtime.connections import check_postgres_url
 from visapi_common.runtime.settings import SettingsError

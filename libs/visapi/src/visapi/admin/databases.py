@@ -9,7 +9,8 @@ import time
 from collections.abc import AsyncGenerator, Iterable, Mapping
 
 from visapi.admin.scram import verifier
-from visapi_common.adapters.pool import Connection, open_connection, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Connection, open_connection
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.errors import Fault, OperatorFault, TransientFault
 

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from visapi_common.adapters.audit_log import lock_chain, record
-from visapi_common.adapters.pool import Pool, Row, pg_faults, tenant_transaction
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditAction, AuditEntry, AuditRecord
 from visapi_common.core.audit_chain import Cut

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from visapi_common.adapters.pool import Pool, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Pool
 from visapi_gateway.events.service import EventKey, NewEvent
 from visapi_gateway.events.transaction import put_events
 

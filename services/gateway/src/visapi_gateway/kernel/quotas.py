@@ -4,7 +4,8 @@ from typing import Literal
 
 import msgspec
 
-from visapi_common.adapters.pool import Connection, Pool, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Connection, Pool
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.errors import ProblemError
 from visapi_gateway.kernel.full_tenants import OpenCount

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from visapi_common.adapters.audit_log import record
-from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults, tenant_transaction
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Connection, Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditEntry
 from visapi_common.contracts.rates import NAMES_OF_A_KEY_MAX, SetRate

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Final
 
 from visapi_common.adapters.audit_log import record
-from visapi_common.adapters.pool import Connection, Pool, pg_faults, tenant_transaction
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Connection, Pool, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditEntry
 from visapi_gateway.kernel.quotas import Quotas

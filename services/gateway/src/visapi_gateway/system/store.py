@@ -4,7 +4,8 @@ tenant.
 
 from collections.abc import Sequence
 
-from visapi_common.adapters.pool import Pool, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Pool
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.task_messages import FunctionSpec

@@ -1,6 +1,7 @@
 """Accounts in PostgreSQL, sealed."""
 
-from visapi_common.adapters.pool import Pool, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Pool
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.account_kinds import Kind
 from visapi_notifier.accounts.rules import SealedAccount, SealedVersion

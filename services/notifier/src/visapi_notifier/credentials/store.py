@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
-from visapi_common.adapters.pool import Pool, Row, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Pool, Row
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.errors import PermanentFault
 from visapi_common.core.keyrings import Keyring

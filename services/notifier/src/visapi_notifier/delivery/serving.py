@@ -1,6 +1,6 @@
 """Wraps every handler, so that no exception and no log record of a handler holds a secret.
 
-`deliver.py` masks outputs and records; errors of every kind, early checks included, are masked here.
+`tries.py` masks outputs and records; errors of every kind, early checks included, are masked here.
 A redelivered task may fail before its delivery, because its account or template was deleted meanwhile: the
 ledger decides whether the effect happened, not the failure.
 """

@@ -7,7 +7,8 @@ from datetime import timedelta
 import msgspec
 
 from visapi_common.adapters.artifacts import PayloadStore
-from visapi_common.adapters.pool import Pool, Row, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Pool, Row
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.payloads import INLINE_LIMIT, Payload, inline
 from visapi_common.core.errors import PermanentFault

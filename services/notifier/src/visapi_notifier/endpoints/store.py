@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from visapi_common.adapters.clock import RandomIds
-from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Connection, Pool, Row
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.keyrings import Keyring, MissingKeyError
 from visapi_common.core.sealing import UnsealError, name_of_endpoint_secret, unseal_with

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Connection, Pool, Row
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.dead_letters import REPLAYABLE
 from visapi_common.contracts.foreign import Reader, Unreadable

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults, tenant_transaction
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Connection, Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.telemetry.logs import get_logger
 from visapi_gateway.events.service import NewEvent

@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 
 from visapi_common.adapters.audit_log import record
-from visapi_common.adapters.pool import Pool, pg_faults, tenant_transaction
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Pool, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.subjects import partition_of
 from visapi_common.core.named_rows import BigInt, SmallInt, Statement

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from visapi_common.adapters.audit_log import record
-from visapi_common.adapters.pool import Pool, Row, pg_faults, tenant_transaction
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Pool, Row, tenant_transaction
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.audit import AuditEntry
 from visapi_common.contracts.tenants import ErasureView, TenantView

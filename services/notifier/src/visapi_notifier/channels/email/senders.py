@@ -16,7 +16,7 @@ from visapi_notifier.channels.email.rules.account import check_port, relay_of_ac
 from visapi_notifier.channels.email.rules.addresses import Mailbox
 from visapi_notifier.channels.email.rules.message import EmailInput, Mail
 from visapi_notifier.channels.email.smtp_relay import PasswordRefused, SmtpRelay
-from visapi_notifier.delivery.deliver import Time
+from visapi_notifier.delivery.effects import Time
 from visapi_notifier.outbound.rules.masking import Mask
 
 

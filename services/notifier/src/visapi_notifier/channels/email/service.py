@@ -24,7 +24,7 @@ from visapi_notifier.channels.email.rules.relay import relay_of
 from visapi_notifier.channels.email.senders import Route, Senders
 from visapi_notifier.channels.email.smtp_relay import SmtpRelay
 from visapi_notifier.channels.email.templates import TemplateProcess
-from visapi_notifier.delivery.deliver import Effect, Time
+from visapi_notifier.delivery.effects import Effect, Time
 from visapi_notifier.delivery.serving import Handler
 from visapi_notifier.outbound.rules.masking import Mask
 from visapi_notifier.outbound.rules.reading import Reading, Sent

@@ -16,7 +16,7 @@ from visapi_notifier.channels.http.received_response import ReceivedResponse
 from visapi_notifier.channels.http.rules import HttpCall
 from visapi_notifier.credentials.rules.oauth import TokenRefused
 from visapi_notifier.credentials.rules.revealing import Destinations, NotAllowed
-from visapi_notifier.delivery.deliver import Effect, Time
+from visapi_notifier.delivery.effects import Effect, Time
 from visapi_notifier.outbound.rules.masking import Mask
 from visapi_notifier.outbound.rules.reading import Reading, Refused
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from visapi_common.core.outbound import Inbound, Outbound
 from visapi_notifier.channels.http.rules import HttpInput
-from visapi_notifier.delivery.deliver import Time
+from visapi_notifier.delivery.effects import Time
 from visapi_notifier.outbound.rules.masking import Mask
 
 

@@ -14,7 +14,7 @@ from visapi_notifier.channels.http.rules import Endpoint, HttpInput
 from visapi_notifier.channels.openapi.bounded import BoundedDocuments
 from visapi_notifier.credentials.rules.oauth import TokenRefused
 from visapi_notifier.credentials.rules.revealing import Destinations
-from visapi_notifier.delivery.deliver import Effect, Time
+from visapi_notifier.delivery.effects import Effect, Time
 from visapi_notifier.outbound.rules.masking import Mask
 from visapi_notifier.outbound.rules.reading import Reading, Refused, Sent, communication
 

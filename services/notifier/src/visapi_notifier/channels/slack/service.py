@@ -19,7 +19,7 @@ from visapi_notifier.channels.slack.rules import (
     read_auth_test,
     read_response,
 )
-from visapi_notifier.delivery.deliver import Effect, Time
+from visapi_notifier.delivery.effects import Effect, Time
 from visapi_notifier.delivery.refusals import refused_early
 from visapi_notifier.delivery.serving import Handler
 from visapi_notifier.outbound.rules.masking import Mask

@@ -9,7 +9,7 @@ import msgspec
 from visapi_common.worker.context import TaskContext
 from visapi_notifier.channel_service import Dependencies, Service
 from visapi_notifier.channels.webhook.rules import TIMEOUT_S, WebhookCall, build_request, read_response
-from visapi_notifier.delivery.deliver import Effect, Time
+from visapi_notifier.delivery.effects import Effect, Time
 from visapi_notifier.delivery.refusals import refused_early
 from visapi_notifier.delivery.serving import Handler
 from visapi_notifier.outbound.rules.masking import Mask

@@ -32,7 +32,7 @@ class Channel(Generic[I, C]):
     samples: Sequence[Any] = ()
     """Inputs with which a new process imports what `prepare` needs: later it may open few files."""
     timeout_s: float = 86_400.0
-    """Above every timeout that a task may choose: each try has its own limit (`delivery/deliver.py`)."""
+    """Above every timeout that a task may choose: each try has its own limit (`delivery/tries.py`)."""
     concurrency: int = 256
     """Tasks in work over all replicas."""
     local: int = 256

@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from visapi_common.adapters.pool import Connection, Pool, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Connection, Pool
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import WorkflowRef
 from visapi_common.core.endpoint_types import Wants

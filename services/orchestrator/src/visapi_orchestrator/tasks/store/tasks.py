@@ -5,7 +5,8 @@ from datetime import datetime
 
 import msgspec
 
-from visapi_common.adapters.pool import Pool, Row, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Pool, Row
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts import subjects
 from visapi_common.contracts.task_messages import Claim, OnUncertain, TaskMessage

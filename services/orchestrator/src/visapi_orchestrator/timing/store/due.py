@@ -4,7 +4,8 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_common.adapters.pool import Pool, Row, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Pool, Row
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxKind
 from visapi_common.core.failures import storable

@@ -5,7 +5,8 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_common.adapters.pool import Connection, Pool, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Connection, Pool
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.engine_messages import InboxBody
 from visapi_orchestrator.transitions.rules.child_limits import Allotment, ChildVerdict, FamilyRoom

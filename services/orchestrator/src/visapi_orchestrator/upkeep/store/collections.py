@@ -5,7 +5,8 @@ from uuid import UUID
 
 import msgspec
 
-from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Connection, Pool, Row
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.ids import Ids
 from visapi_engine.machine.collections import stored_events

@@ -1,6 +1,7 @@
 """Webhooks to endpoints, in PostgreSQL: deleted by age, and with an endpoint that was removed."""
 
-from visapi_common.adapters.pool import Pool, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Pool
 from visapi_common.adapters.queries import load_queries
 
 UNTRIED_DAYS = 4

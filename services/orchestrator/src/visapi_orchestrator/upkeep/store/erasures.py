@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from visapi_common.adapters.artifacts import ArtifactStore, PayloadStore, TemplateStore
-from visapi_common.adapters.pool import Connection, Pool, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Connection, Pool
 from visapi_common.adapters.queries import load_queries
 from visapi_orchestrator.upkeep.erasing import Erasure
 from visapi_orchestrator.upkeep.rules.erasing import (

@@ -1,6 +1,7 @@
 """Deliveries of hooks in PostgreSQL: deleted by age, and with a removed hook."""
 
-from visapi_common.adapters.pool import Pool, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Pool
 from visapi_common.adapters.queries import load_queries
 
 _SQL = load_queries("visapi_orchestrator.upkeep.store", "hooks.sql")

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from visapi_common.adapters.pool import Pool, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Pool
 from visapi_common.adapters.queries import load_queries
 from visapi_orchestrator.upkeep.levels import QueueLevel, StoreLevel
 

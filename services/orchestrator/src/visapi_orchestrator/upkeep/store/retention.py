@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime
 from typing import Final
 from uuid import UUID
 
-from visapi_common.adapters.pool import Connection, Pool, Row, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Connection, Pool, Row
 from visapi_common.adapters.queries import load_queries
 from visapi_common.core.ids import time_ms_of
 from visapi_orchestrator.upkeep.rules.retention import (

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from visapi_common.adapters.pool import Pool, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Pool
 from visapi_common.adapters.queries import load_queries
 from visapi_common.contracts.task_messages import FunctionSpec
 from visapi_orchestrator.transitions.rules.open_tasks import Announced

@@ -1,6 +1,7 @@
 """What tenants use, in PostgreSQL."""
 
-from visapi_common.adapters.pool import Pool, pg_faults
+from visapi_common.adapters.pg_faults import pg_faults
+from visapi_common.adapters.pool import Pool
 from visapi_common.adapters.queries import load_queries
 
 _SQL = load_queries("visapi_orchestrator.upkeep.store", "usage.sql")
