@@ -90,7 +90,10 @@ def taken_down(compose: Compose, *, keep: bool) -> Generator[None]:
 
 
 def take_down(compose: Compose) -> None:
+    """Containers and volumes, also those that podman-compose passes over. Raises `DemoError`."""
     compose.do("down", "--volumes")
+    for name in compose.volumes():
+        compose.remove_volume(name)
     compose.say("taken down, with its volumes")
 
 

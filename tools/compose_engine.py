@@ -60,6 +60,12 @@ class Compose:
         """Print a line of the tool that has the project: `visapi-demo` is that of compose-demo."""
         print(f"compose-{self.project.removeprefix('visapi-')}: {text}", flush=True)
 
+    def volumes(self) -> list[str]:
+        """The volumes of the project, by their names in the compose files."""
+        listed = _ran([self.engine, "volume", "ls", "--format", "{{.Name}}"]).stdout.split()
+        start = f"{self.project}_"
+        return [name.removeprefix(start) for name in listed if name.startswith(start)]
+
     def remove_volume(self, name: str) -> None:
         command = [self.engine, "volume", "rm", f"{self.project}_{name}"]
         done = _ran(command)

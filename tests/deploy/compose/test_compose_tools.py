@@ -14,6 +14,13 @@ case "$*" in
 esac
 """
 
+PODMAN = """#!/bin/sh
+case "$*" in
+"volume ls"*) echo {volume} ;;
+"volume rm"*) echo "$3" >>{folder}/removed ;;
+esac
+"""
+
 
 def played(
     folder: Path,
@@ -22,10 +29,11 @@ def played(
     up: str = ":",
     down: str = ":",
     error: str = "no space left on device",
+    volume: str = "",
 ) -> tuple[str, str]:
     """What a tool prints and complains of where podman-compose is a stand-in that fails at `up`."""
     for name, text in {
-        "podman": "#!/bin/sh\nexit 0\n",
+        "podman": PODMAN.format(volume=volume, folder=folder),
         "docker": "#!/bin/sh\nexit 1\n",
         "podman-compose": PODMAN_COMPOSE.format(up=up, down=down, error=error),
     }.items():
@@ -76,3 +84,8 @@ def test_an_error_of_podman_that_names_no_program_is_told_with_the_package_that_
         tmp_path, error="unable to start container: netavark: No such file or directory (os error 2)"
     )
     assert "apt-get install iptables" in complaint
+
+
+def test_a_volume_that_podman_compose_leaves_is_removed_and_those_of_other_projects_stay(tmp_path: Path):
+    played(tmp_path, volume="visapi-demo_postgres another_postgres visapi-demo-2_postgres")
+    assert (tmp_path / "removed").read_text() == "visapi-demo_postgres\n"
