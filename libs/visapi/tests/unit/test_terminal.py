@@ -161,6 +161,12 @@ def test_the_text_of_a_mail_and_of_a_file_of_others_is_shown(folder: Path):
         assert "owned" in ran.output
 
 
+def test_a_curl_command_that_would_send_another_body_is_not_printed(folder: Path):
+    (folder / "theirs.yaml").write_text(DEFINITION % "'\u202eowned'")
+    ran = run("visapi deploy theirs.yaml --curl", "http://127.0.0.1:1")
+    assert (ran.exit_code, ran.stdout) == (USAGE, "")
+
+
 def test_a_line_of_a_log_of_the_stack_is_shown(capsys: pytest.CaptureFixture[str]):
     print_notice(Notice("gateway", ATTACK, trouble=True))
     said = capsys.readouterr().out

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import typer
 
 from visapi.cli.output import USAGE, console, fail, say
+from visapi.cli.terminal import shown
 from visapi.client import Client
 from visapi.client.all_runs import AllRuns, Missed
 from visapi.client.call import Call
@@ -85,4 +86,9 @@ def curl(url: str, call: Call[Any]) -> str:
 def _body(body: bytes) -> str:
     if len(body) > BODY_BYTES_MAX:
         fail(f"the body has {len(body):,} bytes, too many for a command line", code=USAGE)
-    return shlex.quote(body.decode())
+    text = body.decode()
+    if shown(text) != text:
+        fail(
+            "the body has a character that a terminal would obey, and cannot be printed as it is", code=USAGE
+        )
+    return shlex.quote(text)

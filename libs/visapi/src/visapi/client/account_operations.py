@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from visapi.client.call import Call, keyed_post, query
+from visapi.client.call import JSON, Call, keyed_post, query
 from visapi.client.call import path_part as _part
 from visapi_common.contracts.accounts import (
     AccountPage,
@@ -16,7 +16,7 @@ from visapi_common.contracts.accounts import (
     RotateAccount,
 )
 
-_JSON = {"Content-Type": "application/json"}
+_JSON = {"Content-Type": JSON}
 
 
 def put_account(name: str, wanted: PutAccount) -> Call[AccountView]:

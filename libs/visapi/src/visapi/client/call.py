@@ -72,10 +72,9 @@ def path_part(text: str) -> str:
     return quote(text, safe="")
 
 
-def query(limit: int | None = None, **given: str | None) -> dict[str, str | list[str]]:
+def query(limit: int, **given: str | None) -> dict[str, str | list[str]]:
     """The parameters of a list; those that are None are not sent."""
-    params = {"limit": None if limit is None else str(limit), **given}
-    return {name: value for name, value in params.items() if value is not None}
+    return {"limit": str(limit), **{name: value for name, value in given.items() if value is not None}}
 
 
 def time_text(moment: datetime | None) -> str | None:

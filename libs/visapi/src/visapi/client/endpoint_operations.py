@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from visapi.client.call import Call, conditional, keyed_post, query
+from visapi.client.call import JSON, Call, conditional, keyed_post, query
 from visapi.client.call import path_part as _part
 from visapi_common.contracts.endpoints import (
     EndpointPage,
@@ -19,7 +19,7 @@ from visapi_common.contracts.endpoints import (
     UpdateEndpoint,
 )
 
-_JSON = {"Content-Type": "application/json"}
+_JSON = {"Content-Type": JSON}
 
 
 def make_endpoint(wanted: NewEndpoint, *, idempotency_key: str | None = None) -> Call[MadeEndpoint]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from visapi.client.call import Call, conditional, keyed_post, query
+from visapi.client.call import JSON, Call, conditional, keyed_post, query
 from visapi.client.call import path_part as _part
 from visapi_common.contracts.hooks import (
     HookDeliveryDetails,
@@ -20,7 +20,7 @@ from visapi_common.contracts.hooks import (
     UpdateHook,
 )
 
-_JSON = {"Content-Type": "application/json"}
+_JSON = {"Content-Type": JSON}
 
 
 def make_hook(wanted: NewHook, *, idempotency_key: str | None = None) -> Call[MadeHook]:

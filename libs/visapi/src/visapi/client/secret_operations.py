@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from visapi.client.call import Call, conditional, query
+from visapi.client.call import JSON, Call, conditional, query
 from visapi.client.call import path_part as _part
 from visapi_common.contracts.secrets import SecretPage, SecretView
 
@@ -36,7 +36,7 @@ def put_secret(
         method="PUT",
         path=f"/v1/secrets/{_part(name)}",
         answer=Any,
-        headers=conditional(if_match, {"Content-Type": "application/json"}),
+        headers=conditional(if_match, {"Content-Type": JSON}),
         body=msgspec.json.encode({"value": value, **restricted, **admitted}),
         repeatable=True,
         private=True,
