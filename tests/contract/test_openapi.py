@@ -15,8 +15,9 @@ from openapi_spec_validator import validate
 
 from visapi_gateway import slices
 from visapi_gateway.kernel.access.scopes import OPERATOR_SCOPES, SCOPES
+from visapi_gateway.kernel.api.described import TAGS
 from visapi_gateway.kernel.api.examples import REQUESTS
-from visapi_gateway.kernel.api.openapi import TAGS, build_openapi
+from visapi_gateway.kernel.api.openapi import build_openapi
 from visapi_gateway.kernel.api.operation import Operation
 from visapi_gateway.kernel.problems import KINDS
 
