@@ -104,3 +104,5 @@ async def test_a_fuzzer_finds_no_contradiction(gateway: Any, shared_nats: NatsSe
     async with verifying_notifier(shared_nats), asyncio.TaskGroup() as group:
         for number, part in enumerate([*parts, rest]):
             group.create_task(fuzz(part, number))
+    # A key that has ended would be refused everywhere, and nothing would be tried.
+    assert (await gateway.http.get("/v1/keys/current")).status_code == 200

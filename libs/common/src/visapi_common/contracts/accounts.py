@@ -8,7 +8,7 @@ import msgspec
 from visapi_common.contracts.account_kinds import Kind
 from visapi_common.contracts.formats import written_version
 
-AccountName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$", max_length=63)]
+AccountName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z", max_length=63)]
 OVERLAP_MAX_S = 30 * 86_400
 VERSIONS_MAX = 10
 """Versions of one account that are kept, with their credentials."""

@@ -9,8 +9,8 @@ import msgspec
 from visapi_common.contracts.gateway_bodies import Reason
 
 PATTERNS_MAX = 100
-EndpointName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$", max_length=63)]
-Pattern = Annotated[str, msgspec.Meta(pattern=r"^(?:[^*\x00-\x1f\x7f-\x9f]{1,255}\*?|\*)$", max_length=256)]
+EndpointName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z", max_length=63)]
+Pattern = Annotated[str, msgspec.Meta(pattern=r"^(?:[^*\x00-\x1f\x7f-\x9f]{1,255}\*?|\*)\Z", max_length=256)]
 """A text; a last `*` stands for anything."""
 Patterns = Annotated[list[Pattern], msgspec.Meta(min_length=1, max_length=PATTERNS_MAX)]
 Url = Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]

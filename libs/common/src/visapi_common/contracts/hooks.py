@@ -24,13 +24,13 @@ delivery where it must; its body cannot be read; the hook receives too much; the
 wrong.
 """
 
-HEADER = r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$"
+HEADER = r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}\Z"
 HeaderName = Annotated[str, msgspec.Meta(pattern=HEADER, max_length=64)]
 ValuePlace = Annotated[
-    str, msgspec.Meta(pattern=r"^(?:/[^\x00-\x1f]{0,254}|[A-Za-z0-9][A-Za-z0-9-]{0,63})$", max_length=255)
+    str, msgspec.Meta(pattern=r"^(?:/[^\x00-\x1f]{0,254}|[A-Za-z0-9][A-Za-z0-9-]{0,63})\Z", max_length=255)
 ]
 """Where a value stands: a JSON pointer into the body (`/data/id`), else the name of a header."""
-HookName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$", max_length=63)]
+HookName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z", max_length=63)]
 SecretText = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 
 OVERLAP_MAX_S = 7 * 86_400

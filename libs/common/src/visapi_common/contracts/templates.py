@@ -19,10 +19,10 @@ BUILTIN_TEMPLATES = ("visa-certificate",)
 """Names of templates that are built into the PDF worker; no tenant stores a template under one of them."""
 
 TemplateKind = Literal["pdf", "email"]
-TemplateName = Annotated[str, msgspec.Meta(pattern=f"^{NAME}$", max_length=100)]
+TemplateName = Annotated[str, msgspec.Meta(pattern=rf"^{NAME}\Z", max_length=100)]
 Source = Annotated[str, msgspec.Meta(max_length=SOURCE_MAX)]
-LocaleName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
-AssetName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+LocaleName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*\Z", max_length=35)]
+AssetName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", max_length=100)]
 VersionNumber = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 
@@ -42,9 +42,7 @@ class NewAsset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file that sources name by `asset(…)`: an artifact, whose bytes are copied, or its bytes in base64."""
 
     artifact: Annotated[str, msgspec.Meta(max_length=80)] | None = None
-    base64: (
-        Annotated[str, msgspec.Meta(extra_json_schema={"maxLength": ASSET_BYTES_MAX * 4 // 3 + 4})] | None
-    ) = None
+    base64: Annotated[str, msgspec.Meta(extra_json_schema={"maxLength": BASE64_MAX})] | None = None
 
 
 class NewTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

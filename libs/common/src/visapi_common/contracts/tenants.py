@@ -7,7 +7,7 @@ import msgspec
 
 from visapi_common.contracts.gateway_bodies import REASON_CHARS_MAX, Reason
 
-TenantId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$", max_length=63)]
+TenantId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z", max_length=63)]
 """1 to 63 lower-case letters, digits and dashes, no dash at either end."""
 TenantStatus = Literal["active", "suspended", "erasing", "erased"]
 GivenReason = Annotated[str, msgspec.Meta(min_length=1, max_length=REASON_CHARS_MAX)]

@@ -57,16 +57,15 @@ def bounded(schema: dict[str, Any], length_max: int | None = None) -> dict[str, 
     match bound:
         case {"type": "string", "format": str(form)} if form in _LENGTHS:
             bound.setdefault("maxLength", _LENGTHS[form])
-        case {"type": "string"} if length_max is not None and not bound.keys() & {
-            "maxLength",
-            "enum",
-            "const",
-        }:
+        case {"type": "string"} if length_max is not None and not bound.keys() & _BOUNDS:
             bound["maxLength"] = length_max
         case {"type": "integer", "maximum": int(maximum)}:
             bound["format"] = "int32" if maximum <= _INT32_MAX else "int64"
         case _:
             pass
+    if isinstance(pattern := bound.get("pattern"), str):
+        # Python's end of a text; in ECMA-262, whose expressions JSON Schema has, `$` is just that.
+        bound["pattern"] = pattern.replace(r"\Z", "$")
     return bound
 
 
