@@ -14,6 +14,8 @@ from visapi.client import Client, operations
 from visapi.client.all_runs import AllRuns
 from visapi.client.call import Call
 from visapi.client.declaring import Lines, Listing, Operation, Resource
+from visapi.client.failures import ApiError, UnreachableError
+from visapi.client.retrying import is_sent_again
 from visapi_common.contracts.accounts import PutAccount, RotateAccount
 from visapi_common.contracts.bulk import BulkAction
 from visapi_common.contracts.dead_letters import ReplayFilter, StartReplay
@@ -21,6 +23,7 @@ from visapi_common.contracts.endpoints import NewEndpoint, RotateEndpoint, Updat
 from visapi_common.contracts.engine_messages import Decision
 from visapi_common.contracts.hooks import NewHook, RotateHook, UpdateHook
 from visapi_common.contracts.keys import ChangeKey, NewKey
+from visapi_common.contracts.problems import Problem
 from visapi_common.contracts.rates import SetNamedRate, SetRate
 from visapi_common.contracts.schedules import Backfill
 from visapi_common.contracts.simulation import SimulateWorkflow
@@ -70,14 +73,26 @@ def declared() -> Iterator[tuple[str, Any]]:
                 yield f"{type(resource).__name__.lower()}.{name}", one
 
 
-def call_of(one: Any) -> Call[Any]:
+def call_of(one: Any, **more: str) -> Call[Any]:
     needed = [
         each
         for each in inspect.signature(one.make, eval_str=True).parameters.values()
         if each.default is each.empty
     ]
     given = ["x/x" if each.name == "workflow" else SAMPLES.get(each.annotation, []) for each in needed]
-    return one.make(*given)
+    return one.make(*given, **more)
+
+
+def conditional() -> list[Any]:
+    return [
+        pytest.param(one, id=name)
+        for name, one in declared()
+        if "if_match" in inspect.signature(one.make).parameters
+    ]
+
+
+def refused(status: int, code: str | None = None, retry_after_s: float | None = None) -> ApiError:
+    return ApiError(Problem(type="about:blank", title="refused", status=status, code=code), retry_after_s)
 
 
 def described(call: Call[Any]) -> dict[str, Any]:
@@ -101,6 +116,30 @@ def test_an_operation_of_the_client_is_one_of_the_api_and_is_repeated_where_that
     assert call.repeatable or not safe or isinstance(one, Lines)
     assert isinstance(one, Listing) == ("cursor" in names)
     assert ("if_match" in inspect.signature(one.make).parameters) == ("If-Match" in names)
+
+
+@pytest.mark.parametrize("one", conditional())
+def test_a_change_with_if_match_and_without_a_key_is_not_sent_again_where_it_may_have_been_made(one: Any):
+    call = call_of(one, if_match='"1"')
+    again = {
+        is_sent_again(call, error)
+        for error in (
+            UnreachableError("the connection broke"),
+            refused(502),
+            refused(503),
+            refused(503, "outcome_unknown", 2.0),
+            refused(504),
+        )
+    }
+    assert again == {call.keyed}
+
+
+@pytest.mark.parametrize("one", conditional())
+def test_a_change_with_if_match_is_sent_again_where_it_was_not_made(one: Any):
+    call = call_of(one, if_match='"1"')
+    assert is_sent_again(call, UnreachableError("nobody listens", sent=False))
+    assert is_sent_again(call, refused(503, "unavailable", 1.0))
+    assert is_sent_again(call, refused(429, "rate_limited", 1.0))
 
 
 def test_the_client_has_every_operation_of_the_api_for_keys():

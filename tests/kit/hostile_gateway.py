@@ -20,7 +20,12 @@ from msgspec import inspect
 from visapi_common import contracts
 from visapi_common.contracts.runs import HistoryItem, RunChange
 
-ATTACK = "\x1b]0;owned\x07\x1b[2J\x9b2J\x1b[1A\x08\x7f\u202eowned\u2066\r[bold]owned[/bold]"
+FORGED = "state: resolved"
+"""A line that the attack adds to the reader's output where a text of one line is printed with its line feeds."""
+ATTACK = (
+    "\x1b]0;owned\x07\x1b[2J\x9b2J\x1b[1A\x08\x7f\u202eowned\u2066\u200e\u200f\u061c\r[bold]owned[/bold]"
+    f"\n{FORGED}\r\n{FORGED}"
+)
 _DOCUMENT = Path(__file__).parents[1] / "contract" / "openapi.json"
 _NUMBERS = count(1)
 _STRUCTS: dict[str, Any] = {

@@ -109,6 +109,28 @@ async def test_nobody_who_answers_is_an_error_of_its_own(server: ScriptedGateway
         client.secrets.remove("a")
 
 
+async def test_a_change_with_an_etag_is_sent_again_only_where_it_was_not_made(server: ScriptedGateway):
+    away = (503, {"Retry-After": "0"}, problem(503, "unavailable"))
+    lost = (503, {"Retry-After": "0"}, problem(503, "outcome_unknown"))
+    changed = (412, {}, problem(412, "precondition_failed"))
+    server.answers = [away, lost, changed]
+    with Client(server.url, "key") as client, pytest.raises(errors.OutcomeUnknownError):
+        client.keys.enable("a", if_match='"1"')
+    assert server.answers == [changed]
+    server.answers = [away, (502, {}, "bad gateway"), changed]
+    async with AsyncClient(server.url, "key") as client:
+        with pytest.raises(ApiError, match="bad gateway"):
+            await client.keys.enable("a", if_match='"1"')
+    assert server.answers == [changed]
+
+
+def test_a_request_without_a_connection_was_not_sent(server: ScriptedGateway):
+    server.server_close()
+    with pytest.raises(UnreachableError) as lost, Client(server.url, "key") as client:
+        client.secrets.remove("a")
+    assert not lost.value.sent
+
+
 CHANGE = {
     "run": RUN["id"], "workflow": RUN["workflow"], "seq": 1, "type": "workflow.started",
     "time": "2026-11-24T12:00:00Z", "test": False,

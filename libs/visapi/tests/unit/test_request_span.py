@@ -49,6 +49,30 @@ print(json.dumps([
     for one in kept.get_finished_spans()
 ]))
 """
+WITH_USERINFO = """
+import sys
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from visapi.client import Client
+
+kept = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(kept))
+trace.set_tracer_provider(provider)
+with Client(sys.argv[1].replace("//", "//ada:hunter2@"), "key") as client:
+    client.keys.current()
+print(kept.get_finished_spans()[0].attributes["url.full"])
+"""
+BEING_IMPORTED = """
+import sys
+from types import ModuleType
+from visapi.client import Client
+sys.modules["opentelemetry.trace"] = ModuleType("opentelemetry.trace")
+with Client(sys.argv[1], "key") as client:
+    client.keys.current()
+"""
 UNTRACED = """
 import sys
 from visapi.client import Client
@@ -96,4 +120,15 @@ def test_each_request_has_a_client_span_under_the_callers_and_carries_its_contex
 def test_a_process_without_opentelemetry_imports_none_and_sends_no_context(server: ScriptedGateway):
     server.answers = [(200, {}, KEY)]
     ran(UNTRACED, server)
+    assert "traceparent" not in server.asked[0].headers
+
+
+def test_a_password_in_the_url_is_in_no_span(server: ScriptedGateway):
+    server.answers = [(200, {}, KEY)]
+    assert ran(WITH_USERINFO, server).strip() == f"{server.url}/v1/keys/current"
+
+
+def test_a_request_while_opentelemetry_is_being_imported_has_no_span(server: ScriptedGateway):
+    server.answers = [(200, {}, KEY)]
+    ran(BEING_IMPORTED, server)
     assert "traceparent" not in server.asked[0].headers

@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 from rich.live import Live
 from rich.text import Text
 from typer.testing import CliRunner, Result
 
 import visapi
-from kit.hostile_gateway import ATTACK, HostileGateway, hostile_gateway
+from kit.hostile_gateway import ATTACK, FORGED, HostileGateway, hostile_gateway
 from visapi.cli.examples import EXAMPLES
 from visapi.cli.foreground import print_notice
 from visapi.cli.main import app
-from visapi.cli.output import USAGE, Format, as_json, ask_format
+from visapi.cli.output import USAGE, Format, as_json, ask_format, done, fail
 from visapi.cli.terminal import Terminal, shown, write_content
 from visapi.stack.data_directory import DataDirectory
 from visapi.stack.supervisor import Notice
@@ -46,6 +47,8 @@ TELLS_NOTHING = (
     "template delete", "tenant export",
 )  # fmt: skip
 """Commands that print no text of the gateway's answer."""
+IN_LINES = "template preview"
+"""Prints a text of several lines as it is."""
 ALONE = {"up", "down", "status", "env", "demo", "simulate", "validate", "inbox", "context", "backup", "admin"}
 """Commands that ask no gateway."""
 WORDS = sorted({line for line in EXAMPLES if line.split()[1] not in ALONE and "workflow source" not in line})
@@ -86,8 +89,15 @@ def obeyed(text: str) -> set[str]:
     return {
         one
         for one in text
-        if (unicodedata.category(one) == "Cc" and one not in "\n\t") or unicodedata.bidirectional(one) in bidi
+        if (unicodedata.category(one) == "Cc" and one not in "\n\t")
+        or unicodedata.bidirectional(one) in bidi
+        or one in "\u200e\u200f\u061c"
     }
+
+
+def forges(text: str) -> bool:
+    """Whether the attack has a line of its own."""
+    return any(line.startswith(FORGED) for line in text.splitlines())
 
 
 @pytest.mark.parametrize("line", WORDS)
@@ -99,6 +109,7 @@ def test_no_command_lets_an_answer_speak_to_the_terminal(line: str, gateway: Hos
         assert ran.exit_code != USAGE, ran.output
         assert ran.exception is None or isinstance(ran.exception, SystemExit), ran.exception
         assert obeyed(ran.output) == set()
+        assert not forges(ran.output) or line.removeprefix("visapi ").startswith(IN_LINES), ran.output
         told += ran.output
     assert ("owned" in told) != line.removeprefix("visapi ").startswith(TELLS_NOTHING)
 
@@ -108,10 +119,11 @@ def test_no_command_lets_a_refusal_speak_to_the_terminal(line: str, gateway: Hos
     gateway.refuses = True
     ran = run(line, gateway.url)
     assert obeyed(ran.output) == set()
+    assert not forges(ran.output)
     assert "owned" in ran.output
 
 
-@pytest.mark.parametrize("value", [ATTACK, {ATTACK: [f"ü {ATTACK}"]}, "plain ü", "\x85", "\u2028"])
+@pytest.mark.parametrize("value", [ATTACK, {ATTACK: [f"ü {ATTACK}"]}, "plain ü", "\x85", "\u2028", "\u200e"])
 def test_a_result_for_machines_keeps_its_value(value: Any):
     for form, read in ((Format.JSON, json.loads), (Format.JSONL, json.loads), (Format.YAML, yaml.safe_load)):
         ask_format(form)
@@ -172,6 +184,19 @@ def test_a_line_of_a_log_of_the_stack_is_shown(capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().out
     assert obeyed(said) == set()
     assert "[bold]owned[/bold]" in said
+
+
+def test_a_message_and_a_fact_are_one_line(capsys: pytest.CaptureFixture[str]):
+    done(f"removed a\n{FORGED}")
+    Terminal(stderr=True).print(Text.assemble(("detail: ", "dim"), f"b\r\n{FORGED}"), f"\n{FORGED}")
+    with pytest.raises(typer.Exit):
+        fail(f"c\n{FORGED}", hint=f"d\n{FORGED}")
+    assert capsys.readouterr().err.splitlines() == [
+        rf"✓ removed a\u000a{FORGED}",
+        rf"detail: b\u000a{FORGED} \u000a{FORGED}",
+        rf"error: c\u000a{FORGED}",
+        rf"d\u000a{FORGED}",
+    ]
 
 
 def test_text_stays_as_it_is():

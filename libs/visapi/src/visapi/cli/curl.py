@@ -37,7 +37,7 @@ class CurlClient(Client):
 
     def send(self, call: Call[T]) -> T:
         """Print the request."""
-        console().print(curl(self.url, call))
+        console().print_block(curl(self.url, call))
         if call.private:
             say("The body holds a secret and is not printed: give it to curl on stdin.")
         raise typer.Exit
@@ -60,7 +60,7 @@ class CurlClient(Client):
         """Print how the shell finds the id of what has a name; returns the word for it in a later path."""
         self._looked_up += 1
         word = f"id{self._looked_up}"
-        console().print(f"{word}=$({curl(self.url, call)} | jq -r '.items[0].id')")
+        console().print_block(f"{word}=$({curl(self.url, call)} | jq -r '.items[0].id')")
         return f"${word}"
 
 

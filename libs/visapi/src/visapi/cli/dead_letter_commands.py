@@ -1,5 +1,6 @@
 """`visapi dead-letter list|show|resolve|replay`: what waits for a person, and what the person decides."""
 
+from textwrap import indent
 from typing import Annotated
 
 import typer
@@ -90,7 +91,7 @@ def show(
         if fact:
             console().print(Text.assemble((f"{name}: ", "dim"), fact))
     if view.text:
-        console().print(Text(f"\n{view.text}"))
+        console().print_block("\n" + indent(view.text, "  ", lambda _: True))
 
 
 @dead_letters.command()

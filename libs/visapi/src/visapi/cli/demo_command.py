@@ -114,14 +114,15 @@ async def _on_own_stack(out: Console, data_dir: Path, sample: Sample, *, keep: b
             await asyncio.wait({play})
             return 130
         code = play.result()
+        out.print()
         if keep:
             out.print(
-                f"\nThe stack keeps running on {ready.gateway}; its key is in "
+                f"The stack keeps running on {ready.gateway}; its key is in "
                 f"{stack.data.root / 'api-key'}. Ctrl-C stops it."
             )
             await interruption.asked.wait()
         else:
-            out.print("\nThe stack stops now and keeps its data; `make up` shows the run again.")
+            out.print("The stack stops now and keeps its data; `make up` shows the run again.")
     return code
 
 

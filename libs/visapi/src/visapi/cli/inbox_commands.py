@@ -50,7 +50,7 @@ def show(
             out.print(Text.assemble((f"{name}: ", "dim"), _header(mail, name)))
     body = mail.get_body(("plain", "html"))
     if body is not None:
-        out.print(Text(f"\n{body.get_content().strip()}"))
+        out.print_block(f"\n{body.get_content().strip()}")
     for part in mail.iter_attachments():
         out.print(Text.assemble(("attached: ", "dim"), part.get_filename() or part.get_content_type()))
     say(f"The whole mail is in {path}.")

@@ -18,7 +18,7 @@ from visapi.client.failures import ApiError, UnreachableError, read_answer
 from visapi.client.following import Reconnects, ended_early
 from visapi.client.request_span import RequestSpan
 from visapi.client.resources import Resources
-from visapi.client.retrying import PATIENCE, with_key
+from visapi.client.retrying import PATIENCE, unreachable, with_key
 from visapi_common.contracts.runs import ENDED, HistoryItem, RunChange, RunView
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class AsyncClient(Resources["AsyncClient"]):
                 )
                 span.answered(answer.status_code)
         except httpx.TransportError as error:
-            raise UnreachableError(f"{self._url} does not answer: {error}") from error
+            raise unreachable(self._url, error) from error
         value = read_answer(call, answer.status_code, answer.content, answer.headers.get("Retry-After"))
         return Tagged(value, answer.headers.get("ETag"))
 

@@ -17,7 +17,8 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     """One request. `answer` is what the body is read as; `bytes` leaves the body as it is.
 
     `repeatable`: sending it twice is as good as once. `keyed`: the operation takes an `Idempotency-Key`, and
-    clients give one where there is none. `private`: the body holds a secret.
+    clients give one where there is none. A repeatable call with `If-Match` and without a key is sent again
+    only where it was certainly not carried out. `private`: the body holds a secret.
     """
 
     method: str

@@ -13,7 +13,13 @@ ANSWER_BYTES_MAX = 64 * 1024 * 1024
 
 
 class UnreachableError(Exception):
-    """No answer came; the message names the URL. Whether the call had an effect is unknown."""
+    """No answer came; the message names the URL. Whether the call had an effect is unknown, unless `sent` is
+    False: no connection was made.
+    """
+
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
 
 
 class ApiError(Exception):

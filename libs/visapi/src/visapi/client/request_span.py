@@ -4,10 +4,11 @@ Nothing is imported here: a process whose application has not imported OpenTelem
 """
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
@@ -25,20 +26,31 @@ class RequestSpan:
     def __init__(self, call: Call[Any], url: str) -> None:
         self.headers = dict(call.headers)
         self._span: Any = None
+        self._error: Any = None
         api: Any = sys.modules.get(_API)
         if api is None:
             return
+        try:
+            get_tracer, kind, in_context = api.get_tracer, api.SpanKind.CLIENT, api.set_span_in_context
+            self._error = api.StatusCode.ERROR
+        except AttributeError:  # another thread is still importing OpenTelemetry
+            return
+        self._begin(call, url, get_tracer("visapi.client"), kind, in_context)
+
+    def _begin(
+        self, call: Call[Any], url: str, tracer: Any, kind: Any, in_context: Callable[[Any], Any]
+    ) -> None:
         place = urlsplit(url)
+        public = urlunsplit(place._replace(netloc=place.netloc.rpartition("@")[2]))
         attributes = {
             "http.request.method": call.method,
-            "url.full": f"{url}{call.path}",
+            "url.full": f"{public}{call.path}",
             "server.address": place.hostname or "",
             "server.port": place.port or (443 if place.scheme == "https" else 80),
         }
-        tracer = api.get_tracer("visapi.client")
-        self._span = tracer.start_span(call.method, kind=api.SpanKind.CLIENT, attributes=attributes)
-        context = api.set_span_in_context(self._span)
-        import_module(_W3C).TraceContextTextMapPropagator().inject(self.headers, context)
+        propagator = import_module(_W3C).TraceContextTextMapPropagator()
+        self._span = tracer.start_span(call.method, kind=kind, attributes=attributes)
+        propagator.inject(self.headers, in_context(self._span))
 
     def __enter__(self) -> Self:
         return self
@@ -62,4 +74,4 @@ class RequestSpan:
 
     def _failed(self, word: str) -> None:
         self._span.set_attribute("error.type", word)
-        self._span.set_status(sys.modules[_API].StatusCode.ERROR)
+        self._span.set_status(self._error)
