@@ -115,6 +115,7 @@ class TestAccounts:
             found = await self.accounts.find("slack", "board", task(), mask)
         assert found is not None
         assert [one.credentials.token for one in found.versions] == [TOKEN]
+        assert found.key_missing == (bad == "key gone")
         assert mask.hide(TOKEN) == "***"
         (told,) = logs
         assert (told["tenant"], told["account"], told["version"]) == ("acme", "board", str(broken.id))

@@ -11,6 +11,11 @@ from visapi_common.contracts.account_kinds import KINDS, Kind
 from visapi_common.contracts.problems import WorkflowError, standard_error
 from visapi_common.core.errors import PermanentFault
 
+REFUSED_RETRY_S = 30.0
+"""The wait after a refusal of all credentials that could be opened, where another version lacks its key.
+Longer than other waits, because providers lock out a user after many refusals.
+"""
+
 _read = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -46,11 +51,13 @@ class OpenedVersion:
 @dataclass(frozen=True, slots=True)
 class Account:
     """The versions of an account, the current one first. Where the provider refuses the credentials of a
-    version, those of the next version are tried.
+    version, those of the next version are tried. `key_missing`: another version needs a sealing key that the
+    operator has not set here, so a refusal of all versions here says nothing about the account.
     """
 
     name: str
     versions: tuple[OpenedVersion, ...]
+    key_missing: bool = False
 
 
 class CredentialsRefused(PermanentFault):

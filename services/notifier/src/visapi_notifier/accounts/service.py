@@ -55,9 +55,10 @@ class Accounts:
         """The account; None where the call names none and the tenant has no default. Its secrets are added to
         `mask` first.
 
-        A version that cannot be opened is left out while the other one can. Raises `TaskFault` for an account
-        that does not exist, `PermanentFault` for an account of which no version can be opened, and
-        `Postponed` where that needs a key that the operator has not set. No effect has begun.
+        A version that cannot be opened is left out while the other one can; `Account.key_missing` says that
+        the operator's key of a version is missing. Raises `TaskFault` for an account that does not exist,
+        `PermanentFault` for an account of which no version can be opened, and `Postponed` where that needs a
+        key that the operator has not set. No effect has begun.
         """
         account = await self._row(message.tenant, kind, name)
         if account is None:
@@ -96,9 +97,10 @@ class Accounts:
                 continue
             mask.add(secrets_of(kind, one))
             found.append(one)
+        missing = next((one for one in failures if isinstance(one, MissingKeyError)), None)
         if not found:
-            raise next((one for one in failures if isinstance(one, MissingKeyError)), failures[0])
-        return Account(account.name, tuple(found))
+            raise missing or failures[0]
+        return Account(account.name, tuple(found), key_missing=missing is not None)
 
     def _tell(self, tenant: str, account: str, version: SealedVersion, fault: Fault) -> None:
         """A version that cannot be opened is passed by, and told each time."""

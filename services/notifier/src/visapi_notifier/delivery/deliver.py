@@ -59,6 +59,12 @@ class Ledger(Protocol):
         """Record the outcome. Idempotent. Raises `Fault`."""
         ...
 
+    async def give_back(self, start: Start, record: bytes) -> None:
+        """End a start under which nothing was sent: the same attempt may start again, in any process. An
+        earlier attempt gets `record`. Raises `Fault`.
+        """
+        ...
+
     async def read(self, tenant: str, record: bytes) -> bytes:
         """The JSON of a recorded outcome, from the row or the artifact store. Raises `Fault`."""
         ...
@@ -111,7 +117,12 @@ class Deliverer:
         match verdict:
             case LeaseGranted():
                 with self._leases.holding(message.effect_key, start.owner, asked_at) as lease:
-                    ended = await self._tries.outcome(message, effect, lease=lease, repeatable=repeatable)
+                    try:
+                        ended = await self._tries.outcome(message, effect, lease=lease, repeatable=repeatable)
+                    except Postponed:
+                        await self._give_back(start)
+                        self._count(effect.channel, "postponed")
+                        raise
                     if ended is None:
                         self._unused[message.effect_key] = owner
                         self._count(effect.channel, "postponed")
@@ -171,6 +182,16 @@ class Deliverer:
                     self._log.error("outcome_not_recorded", state=ended.state.value, detail=str(fault))
                     return
             await asyncio.sleep(LEDGER_RETRY_S * self._draw())
+
+    async def _give_back(self, start: Start) -> None:
+        """Any process may continue: the operator mends the fault with a restart."""
+        error = communication(503, "Not delivered", "the attempt waited for the operator; nothing was sent")
+        record = msgspec.json.encode(Record(error=error))
+        try:
+            await self._ledger.give_back(start, record)
+        except Fault as fault:
+            self._log.warning("start_not_given_back", detail=str(fault))
+            self._unused[start.message.effect_key] = start.owner
 
     async def _replay(self, message: TaskMessage, recorded: Recorded) -> Any:
         try:

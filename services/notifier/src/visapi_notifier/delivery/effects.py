@@ -22,7 +22,8 @@ class Time:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """An effect to deliver. `attempt(time)` is one try and raises faults.
+    """An effect to deliver. `attempt(time)` is one try and raises faults, and `Postponed` where nothing was
+    sent and the operator has to mend something first.
 
     `keyed` says that the receiver recognises a repetition; `recorded` is false for requests
     without any effect, which need no ledger. `mask` knows the secrets that must not come back.

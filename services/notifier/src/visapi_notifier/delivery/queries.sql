@@ -139,6 +139,12 @@ left join runs r on r.id = f.run
 where f.state = 'sent'
 group by 1, 2, 3;
 
+-- name: give_back
+-- Nothing was sent under this start: an earlier attempt failed, and this attempt may start again.
+update deliveries
+set state = 'failed', attempts = attempts - 1, outcome = $3, lease_until = null, updated_at = now()
+where effect_key = $1 and lease_owner = $2 and state = 'started';
+
 -- name: renew
 update deliveries d
 set lease_until = now() + $3::interval

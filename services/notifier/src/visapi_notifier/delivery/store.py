@@ -66,6 +66,13 @@ class PostgresLedger:
         payload = msgspec.json.encode(await self._pack(start.message.tenant, record))
         await self._ends.submit(start.message.effect_key, (start.owner, state, payload))
 
+    async def give_back(self, start: Start, record: bytes) -> None:
+        payload = msgspec.json.encode(await self._pack(start.message.tenant, record))
+        with pg_faults(effect=True):
+            await self._pool.execute(
+                _QUERIES["give_back"], start.message.effect_key, start.owner, payload, timeout=LEASE_S
+            )
+
     async def read(self, tenant: str, record: bytes) -> bytes:
         payload = msgspec.json.decode(record, type=Payload)
         if payload.inline is not msgspec.UNSET:

@@ -17,6 +17,7 @@ from visapi_common.core.egress_policy import EgressRefused
 from visapi_common.core.errors import Fault
 from visapi_common.telemetry.catalogue import Metrics
 from visapi_common.telemetry.logs import get_logger
+from visapi_common.worker.faults import Postponed
 from visapi_notifier.delivery import rules as delivery
 from visapi_notifier.delivery.effects import Effect, Time
 from visapi_notifier.delivery.leases import Lease, LeaseKeeper
@@ -45,7 +46,10 @@ class Tries:
     async def outcome(
         self, message: TaskMessage, effect: Effect, *, lease: Lease | None, repeatable: bool
     ) -> Ended | None:
-        """The outcome; `None` when the lease was lost before a try, and nothing was sent."""
+        """The outcome; `None` when the lease was lost before a try, and nothing was sent.
+
+        Raises `Postponed` as `Effect.attempt` does.
+        """
         give_up = self._clock.monotonic() + delivery.IN_PROCESS_S
         tries = 0
         while True:
@@ -80,6 +84,8 @@ class Tries:
             return self._masked(
                 effect, delivery.after_fault(fault, repeatable=repeatable, backoff_s=backoff_s)
             )
+        except Postponed:
+            raise
         except Exception as bug:  # noqa: BLE001 (a started effect needs a record and a result after any failure)
             self._log.error("attempt_failed", exc_info=bug)
             return delivery.after_bug(bug, repeatable=repeatable)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from visapi_common.adapters.egress_dial import EgressDialer
 from visapi_common.contracts.task_messages import TaskMessage
 from visapi_common.core.errors import PermanentFault, ProblemError
-from visapi_notifier.accounts.rules import Account
+from visapi_common.worker.faults import Postponed
+from visapi_notifier.accounts.rules import REFUSED_RETRY_S, Account
 from visapi_notifier.accounts.service import Accounts
 from visapi_notifier.channels.email.account_relays import AccountRelays
 from visapi_notifier.channels.email.rules.account import check_port, relay_of_account, sender_of_account
@@ -22,13 +23,19 @@ from visapi_notifier.outbound.rules.masking import Mask
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A sender and its relay; the next relay is tried where the first refuses the password."""
+    """A sender and its relay; the next relay is tried where the first refuses the password.
+
+    `key_missing` as in `Account`.
+    """
 
     sender: Mailbox
     relays: Sequence[SmtpRelay]
+    key_missing: bool = False
 
     async def send(self, mail: Mail, time: Time) -> str:
-        """The relay's answer. Raises the three faults. A refused password means that nothing was sent."""
+        """The relay's answer. Raises the three faults. A refused password means that nothing was sent: raises
+        `Postponed` where a password that is missing here may be the right one.
+        """
         loop = asyncio.get_running_loop()
         ends = loop.time() + time.limit_s
         for relay in self.relays[:-1]:
@@ -36,7 +43,12 @@ class Route:
                 return await relay.send(mail, ends - loop.time(), chosen=time.chosen)
             except PasswordRefused:
                 continue
-        return await self.relays[-1].send(mail, ends - loop.time(), chosen=time.chosen)
+        try:
+            return await self.relays[-1].send(mail, ends - loop.time(), chosen=time.chosen)
+        except PasswordRefused as refused:
+            if self.key_missing:
+                raise Postponed(REFUSED_RETRY_S) from refused
+            raise
 
 
 class Senders:
@@ -73,7 +85,7 @@ class Senders:
             relay = relay_of_account(version.settings, version.credentials)
             check_port(relay, self._dialer.policy)
             relays.append(self._relays.relay(tenant, relay, sender.domain))
-        return Route(sender, relays)
+        return Route(sender, relays, account.key_missing)
 
     async def close(self) -> None:
         """Close the kept connections."""

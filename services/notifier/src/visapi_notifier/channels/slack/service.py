@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from visapi_common.worker.context import TaskContext
-from visapi_notifier.accounts.rules import OpenedVersion, Probe
+from visapi_common.worker.faults import Postponed
+from visapi_notifier.accounts.rules import REFUSED_RETRY_S, OpenedVersion, Probe
 from visapi_notifier.channel_service import Dependencies, Outside, Service
 from visapi_notifier.channels.slack.rules import (
     TIMEOUT_S,
@@ -52,7 +53,7 @@ class SlackService(Service):
         settings = self._settings
         with refused_early(at.deliverer):
             wanted, _ = await at.inputs.read(SlackInput, given, task.message, mask)
-            tokens = await self._tokens(at, wanted, task, mask)
+            tokens, key_missing = await self._tokens(at, wanted, task, mask)
             outbounds = [
                 build_request(wanted, base_url=settings.slack_base_url, token=token) for token in tokens
             ]
@@ -64,8 +65,10 @@ class SlackService(Service):
                 inbound = await at.exchange(replace(outbound, timeout_s=ends - at.clock.monotonic()))
                 reading = read_response(wanted, inbound, now=at.clock.now(), mask=mask)
                 if not is_token_refused(reading):
-                    break
+                    return reading
             assert reading is not None, "there is a request"
+            if key_missing:
+                raise Postponed(REFUSED_RETRY_S)
             return reading
 
         unsent = {"via": "not sent", "channel": wanted.channel, "test": True}
@@ -74,14 +77,16 @@ class SlackService(Service):
 
     async def _tokens(
         self, at: Dependencies, wanted: SlackInput, task: TaskContext, mask: Mask
-    ) -> Sequence[str | None]:
-        """The token to post with; the next one is tried where Slack refuses the first."""
+    ) -> tuple[Sequence[str | None], bool]:
+        """The token to post with; the next one is tried where Slack refuses the first. Second:
+        `Account.key_missing`.
+        """
         if wanted.webhook is not None:
-            return [None]
+            return [None], False
         account = await at.accounts.find("slack", wanted.account, task.message, mask)
         if account is None:
-            return [self._settings.slack_token]
-        return [version.credentials.token for version in account.versions]
+            return [self._settings.slack_token], False
+        return [version.credentials.token for version in account.versions], account.key_missing
 
 
 SERVICE = SlackService
