@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 
@@ -73,21 +74,33 @@ async def silenced(patient: Patient) -> None:
     watched = await asyncio.to_thread(Watched, patient)
     patient.kept["receivers"] = watched.receivers
     await eventually(lambda: watched.receivers.beats, within_s=90, what="the first heartbeat")
-    now = datetime.now(UTC)
-    silence = {
-        "matchers": [{"name": "alertname", "value": ".+", "isRegex": True}],
-        "startsAt": now.isoformat(),
-        "endsAt": (now + timedelta(hours=8)).isoformat(),
-        "createdBy": "somebody",
-        "comment": "quiet during the upgrade",
-    }
+    url = f"{watched.programs.alertmanager.url}/api/v2"
     async with httpx.AsyncClient(trust_env=False) as client:
-        answer = await client.post(f"{watched.programs.alertmanager.url}/api/v2/silences", json=silence)
+        unrelated = _silence("alertname", "DiskFull", comment="a disk is being replaced")
+        answer = await client.post(f"{url}/silences", json=unrelated)
+        assert answer.is_success, answer.text
+        patient.kept["unrelated"] = f"{url}/silence/{answer.json()['silenceID']}"
+        wide = _silence("alertname", ".+", comment="quiet during the upgrade")
+        answer = await client.post(f"{url}/silences", json=wide)
     assert answer.is_success, answer.text
 
 
+def _silence(label: str, pattern: str, *, comment: str) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    return {
+        "matchers": [{"name": label, "value": pattern, "isRegex": True}],
+        "startsAt": now.isoformat(),
+        "endsAt": (now + timedelta(hours=8)).isoformat(),
+        "createdBy": "somebody",
+        "comment": comment,
+    }
+
+
 async def beats_again(patient: Patient) -> None:
-    """The switch hears the watchdog, of which it heard nothing while the silence lasted."""
+    """The switch hears the watchdog, of which it heard nothing while the silence lasted; an unrelated silence stays."""
     receivers: Receivers = patient.kept["receivers"]
     before = len(receivers.beats)
     await eventually(lambda: len(receivers.beats) > before, within_s=90, what="another heartbeat")
+    async with httpx.AsyncClient(trust_env=False) as client:
+        unrelated = (await client.get(patient.kept["unrelated"])).json()
+    assert unrelated["status"]["state"] == "active"
