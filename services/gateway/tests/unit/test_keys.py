@@ -1,14 +1,17 @@
 """Keys are made, rotated and revoked only by keys that have their scopes, and every replica hears of it."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from kit.fakes.clocks import FakeClock
 from kit.fakes.gateway.keys import FakeKeys
 from kit.fakes.gateway.tables import TENANT, WHO, GatewayTables
+from kit.gateway_world import key_row
 from visapi_common.contracts.keys import KEY_OVERLAP_MAX_S, ChangeKey, NewKey
 from visapi_common.core.api_keys import hash_key, mint, parse
 from visapi_common.core.errors import ProblemError, TransientFault
@@ -18,10 +21,16 @@ from visapi_gateway.kernel.access.scopes import DEFAULT_SCOPES, Requester
 from visapi_gateway.kernel.access.stored_keys import KeysAt
 from visapi_gateway.kernel.access.tenant import WHOSE
 from visapi_gateway.keys.announcing import ChangedKeys
-from visapi_gateway.keys.service import Keys
+from visapi_gateway.keys.service import KeyRow, Keys
 
 PEPPER = bytes(32)
 READER = Requester("b", TENANT, "live", frozenset(["runs:read", "keys:admin"]), request_id="r2")
+
+
+def calling_row(who: Requester) -> KeyRow:
+    """The row of a calling key that does not end."""
+    row = key_row(mint("live", 0, 1), TENANT, PEPPER)
+    return msgspec.structs.replace(row, id=who.key, kind=who.kind, scopes=sorted(who.scopes))
 
 
 class World:
@@ -30,11 +39,17 @@ class World:
         self.store = FakeKeys(self.tables)
         self.announced: list[str] = []
         self._minted = 0
+        for who in (WHO, READER):
+            self.store.store(calling_row(who))
         self.keys = Keys(self.store, self.mint, self.announce, peppers=Keyring.of(PEPPER), clock=self.clock)
 
     def mint(self, kind: str) -> str:
         self._minted += 1
         return mint(kind, self._minted, 1)
+
+    def own_rows(self) -> list[str]:
+        """The keys beside those that call."""
+        return [key for key in self.store.rows if key not in (WHO.key, READER.key)]
 
     async def announce(self, key: str) -> None:
         self.announced.append(key)
@@ -112,7 +127,7 @@ async def test_a_revoked_key_and_a_long_overlap_are_refused():
     await world.keys.revoke(WHO, old.id)
     with pytest.raises(ProblemError, match="is revoked"):
         await world.keys.rotate(WHO, old.id, 60)
-    assert len(world.store.rows) == 1
+    assert world.own_rows() == [old.id]
 
 
 async def test_an_expired_key_is_neither_prolonged_nor_rotated():
@@ -126,7 +141,7 @@ async def test_an_expired_key_is_neither_prolonged_nor_rotated():
         assert (refused.value.code, refused.value.status) == ("key_ended", 409)
     with pytest.raises(ProblemError, match="is expired; make a new one"):
         await world.keys.rotate(WHO, old.id, 60)
-    assert (len(world.store.rows), world.store.rows[old.id].expires_at) == (1, end)
+    assert (world.own_rows(), world.store.rows[old.id].expires_at) == ([old.id], end)
 
 
 async def test_no_key_begins_expired_and_one_that_is_ended_by_its_end_stays_so():
@@ -172,3 +187,36 @@ async def test_a_key_that_has_changed_meanwhile_is_not_compared():
     strong = await world.keys.make(WHO, NewKey("strong", scopes=["*"]))
     with pytest.raises(ProblemError, match="has changed since it was read"):
         await world.keys.disable(READER, strong.id, "x", '"other"')
+
+
+async def test_a_calling_key_that_is_stored_no_more_gives_nothing_out():
+    world = World()
+    key = (await world.keys.make(WHO, NewKey("ci"))).id
+    await world.keys.disable(WHO, key, "x")
+    other = (await world.keys.make(WHO, NewKey("other", scopes=["runs:read"]))).id
+    del world.store.rows[WHO.key]
+    for giving in (
+        world.keys.make(WHO, NewKey("more")),
+        world.keys.enable(WHO, key),
+        world.keys.rotate(WHO, other, 60),
+        world.keys.change(WHO, other, ChangeKey(scopes=["*"]), "*"),
+    ):
+        with pytest.raises(ProblemError, match="the calling key is gone") as refused:
+            await giving
+        assert refused.value.status == 403
+    assert world.own_rows() == [key, other]
+    assert world.store.rows[key].disabled_at is not None
+
+
+async def test_the_end_of_the_calling_key_is_read_while_the_changed_key_is_locked():
+    world = World()
+    key = (await world.keys.make(WHO, NewKey("ci", scopes=["runs:read"]))).id
+    world.store.faults.hold("locked")
+    changing = asyncio.create_task(world.keys.change(WHO, key, ChangeKey(scopes=["*"]), "*"))
+    async with asyncio.timeout(10):
+        while not world.store.faults.entered["locked"]:
+            await asyncio.sleep(0)
+    world.store.change(WHO.key, expires_at=world.tables.now + timedelta(hours=1))
+    world.store.faults.let_go("locked")
+    with pytest.raises(ProblemError, match="gives out no key that ends later"):
+        await changing

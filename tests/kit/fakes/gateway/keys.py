@@ -76,7 +76,7 @@ class FakeKeys:
         self._tables.hold_key(claim, answer)
         self._locked.add(key)
         try:
-            yield None if view is None else _FakeLockedKey(self, self._tables, view)
+            yield None if view is None else _FakeLockedKey(self, self._tables, tenant, view)
         except BaseException:
             self.rows, self.views = before
             if claim is not None:
@@ -118,10 +118,14 @@ class FakeKeys:
 class _FakeLockedKey:
     """See `keys.service.LockedKey`."""
 
-    def __init__(self, keys: FakeKeys, tables: GatewayTables, view: KeyView) -> None:
+    def __init__(self, keys: FakeKeys, tables: GatewayTables, tenant: str, view: KeyView) -> None:
         self.view = view
+        self._tenant = tenant
         self._keys = keys
         self._tables = tables
+
+    async def sibling(self, key: str) -> KeyView | None:
+        return await self._keys.one(self._tenant, key)
 
     async def end(self, *, may_return: bool, reason: str | None) -> None:
         at = self.view.disabled_at or self._tables.now

@@ -23,7 +23,7 @@ from visapi_gateway.kernel.access.restrictions import (
     wrong_networks,
     wrong_workflows,
 )
-from visapi_gateway.kernel.access.scopes import Principal
+from visapi_gateway.kernel.access.scopes import Principal, covers
 from visapi_gateway.kernel.api.etags import etag_of
 from visapi_gateway.kernel.problems import invalid_field
 
@@ -77,7 +77,7 @@ def wanted_key(who: Principal, wanted: NewKey, now: datetime, own_end: datetime 
 
 def changed_key(who: Principal, key: KeyView, change: ChangeKey, own_end: datetime | None) -> KeyView:
     """The key with its changes. `own_end`: of the calling key. Raises `ProblemError` 400, 403, and 409 for a
-    key that has ended.
+    key that has ended. A change that gives the key more counts as giving it out.
     """
     if key.kind == "admin" and (change.scopes is not msgspec.UNSET or change.workflows is not msgspec.UNSET):
         raise invalid_field(
@@ -98,7 +98,7 @@ def changed_key(who: Principal, key: KeyView, change: ChangeKey, own_end: dateti
     for each in (key, changed):
         check_grant(who, each)
     check_open(key)
-    if change.expires_at is not msgspec.UNSET:
+    if _gives_more(key, changed):
         check_end(changed.expires_at, own_end)
     return changed
 
@@ -129,15 +129,35 @@ def check_end(end: datetime | None, own_end: datetime | None) -> None:
         raise ProblemError("forbidden", detail, status=403)
 
 
+def end_of_caller(own: KeyView | None) -> datetime | None:
+    """When the calling key ends; None where it does not. Raises `ProblemError` 403 where it is stored no
+    more: what it may give out is then unknown.
+    """
+    if own is None:
+        raise ProblemError("forbidden", "the calling key is gone; use another key", status=403)
+    return own.expires_at
+
+
 def check_overlap(seconds: int) -> None:
     if not 0 <= seconds <= KEY_OVERLAP_MAX_S:
         raise invalid_field("/overlap_s", f"must lie between 0 and {KEY_OVERLAP_MAX_S} seconds")
 
 
+def _gives_more(key: KeyView, changed: KeyView) -> bool:
+    """Whether a changed key has a scope, a workflow, an address or a time that it had not before."""
+    later = key.expires_at is not None and (changed.expires_at is None or changed.expires_at > key.expires_at)
+    more_scopes = not covers(frozenset(key.scopes), changed.scopes)
+    return later or more_scopes or not _is_within(changed, _limits(key))
+
+
+def _limits(key: KeyView | NewKey) -> Restrictions:
+    return Restrictions.read(key.workflows, key.allowed_addresses, key.denied_addresses)
+
+
 def _is_within(key: KeyView | NewKey, limits: Restrictions) -> bool:
     if limits == UNRESTRICTED:
         return True
-    return Restrictions.read(key.workflows, key.allowed_addresses, key.denied_addresses).within(limits)
+    return _limits(key).within(limits)
 
 
 def check_open(key: KeyView) -> None:

@@ -24,6 +24,7 @@ from visapi_gateway.keys.rules import (
     check_grant,
     check_open,
     check_overlap,
+    end_of_caller,
     ended,
     tag_of,
     wanted_key,
@@ -54,6 +55,10 @@ class LockedKey(Protocol):
 
     @property
     def view(self) -> KeyView: ...
+    async def sibling(self, key: str) -> KeyView | None:
+        """A key of the same tenant, or the locked one, as the transaction sees it."""
+        ...
+
     async def end(self, *, may_return: bool, reason: str | None) -> None:
         """Disable it, or revoke it. An end that it has already stays its end."""
         ...
@@ -114,7 +119,8 @@ class Keys:
         """Raises `ProblemError` 400 for a wrong request, 403 for a key that may do more than the calling
         one, or ends later.
         """
-        made = wanted_key(who, wanted, self._clock.now(), await self._own_end(who))
+        own_end = end_of_caller(await self._store.one(who.tenant, who.key))
+        made = wanted_key(who, wanted, self._clock.now(), own_end)
         token, row = self._minted(who, made)
         audit = entry(
             who,
@@ -150,8 +156,8 @@ class Keys:
 
     async def change(self, who: Requester, key: str, change: ChangeKey, if_match: str) -> KeyView:
         """Change what a key may do. Raises `ProblemError` 400, 403, 404, 409 and 412."""
-        own_end = await self._own_end(who)
         async with self._locked(who, key, if_match) as locked:
+            own_end = end_of_caller(await locked.sibling(who.key))
             await locked.change(changed_key(who, locked.view, change, own_end))
             given = msgspec.to_builtins(change)
             await locked.record(entry(who, AuditAction.KEY_CHANGE, f"key:{key}", changes=given))
@@ -176,10 +182,13 @@ class Keys:
         return await self._announced(who.tenant, key)
 
     async def enable(self, who: Requester, key: str, if_match: str | None = None) -> KeyView:
-        """Let a disabled key be used again. Raises `ProblemError` 403, 404, 409 and 412."""
+        """Let a disabled key be used again, unless it ends later than the calling one. Raises `ProblemError`
+        403, 404, 409 and 412.
+        """
         async with self._locked(who, key, if_match) as locked:
             _check_not_revoked(locked.view)
             if locked.view.status == "disabled":
+                check_end(locked.view.expires_at, end_of_caller(await locked.sibling(who.key)))
                 await locked.enable()
                 await locked.record(entry(who, AuditAction.KEY_ENABLE, f"key:{key}"))
         return await self._announced(who.tenant, key)
@@ -196,12 +205,11 @@ class Keys:
         400, 403, 404, 409 and 412.
         """
         check_overlap(overlap_s)
-        own_end = await self._own_end(who)
         token = self._mint((await self.view(who.tenant, key)).kind)
         held = (claim, api_keys.parse(token).id)
         async with self._locked(who, key, if_match, held=held) as locked:
             check_open(locked.view)
-            check_end(locked.view.expires_at, own_end)
+            check_end(locked.view.expires_at, end_of_caller(await locked.sibling(who.key)))
             row = self._row(who, token, locked.view)
             await locked.replace(row, overlap_s)
             audit = entry(who, AuditAction.KEY_ROTATE, f"key:{key}", successor=row.id, overlap_s=overlap_s)
@@ -227,11 +235,6 @@ class Keys:
             if not (itself and key == who.key):
                 check_grant(who, locked.view)
             yield locked
-
-    async def _own_end(self, who: Requester) -> datetime | None:
-        """When the calling key ends; None where it does not."""
-        own = await self._store.one(who.tenant, who.key)
-        return None if own is None else own.expires_at
 
     def _minted(self, who: Principal, wanted: NewKey) -> tuple[str, KeyRow]:
         token = self._mint(wanted.kind)

@@ -92,6 +92,10 @@ class _PgLockedKey:
         self._which = (view.id, tenant)
         self._added = False
 
+    async def sibling(self, key: str) -> KeyView | None:
+        row = await self._connection.fetchrow(_SQL["one_key"], key, self._which[1])
+        return None if row is None else KeyView(**row)
+
     async def end(self, *, may_return: bool, reason: str | None) -> None:
         await self._connection.execute(_SQL["end_key"], *self._which, may_return, reason)
 

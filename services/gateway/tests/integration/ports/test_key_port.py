@@ -121,6 +121,20 @@ async def _fails(ground: GatewayGround, key: KeyRow, claim: Claim) -> None:
         raise ProblemError("forbidden", "no", status=403)
 
 
+async def test_a_locked_key_shows_the_keys_of_its_tenant_as_they_are(ground: GatewayGround):
+    key, other, foreign = new(ground), new(ground), new(ground)
+    foreign = msgspec.structs.replace(foreign, tenant=ground.other)
+    for each in (key, other):
+        await ground.keys.put(each, entry(ground), None)
+    await ground.keys.put(foreign, msgspec.structs.replace(entry(ground), tenant=ground.other), None)
+    async with ground.keys.locked(ground.tenant, key.id) as locked:
+        assert locked is not None
+        await locked.end(may_return=True, reason="x")
+        shown_within = [await locked.sibling(each.id) for each in (key, other, foreign)]
+        await locked.record(entry(ground))
+    assert [view and view.status for view in shown_within] == ["disabled", "active", None]
+
+
 async def test_a_key_is_changed(ground: GatewayGround):
     key = new(ground)
     await ground.keys.put(key, entry(ground), None)

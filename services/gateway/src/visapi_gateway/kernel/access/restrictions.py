@@ -41,12 +41,13 @@ class Restrictions(msgspec.Struct, frozen=True):
 
     def sees(self, namespace: str, name: str) -> bool:
         """Whether a workflow is among those that the key sees."""
-        names = self.workflows
-        return names is None or f"{namespace}/{name}" in names or f"{namespace}/*" in names
+        return self.workflows is None or _names(f"{namespace}/{name}", self.workflows)
 
     def within(self, wider: "Restrictions") -> bool:
         """Whether whoever has these may do no more than whoever has the wider ones."""
-        if wider.workflows is not None and (self.workflows is None or not self.workflows <= wider.workflows):
+        if wider.workflows is not None and (
+            self.workflows is None or not all(_names(each, wider.workflows) for each in self.workflows)
+        ):
             return False
         if wider.allowed and not (
             self.allowed and all(_inside(each, wider.allowed) for each in self.allowed)
@@ -74,6 +75,11 @@ def normal(texts: Iterable[str]) -> list[str]:
     four = collapse_addresses(each for each in read if isinstance(each, IPv4Network))
     six = collapse_addresses(each for each in read if isinstance(each, IPv6Network))
     return sorted(map(str, [*four, *six]))
+
+
+def _names(workflow: str, among: frozenset[str]) -> bool:
+    """Whether `namespace/name` or `namespace/*` is among names, itself or by its whole namespace."""
+    return workflow in among or f"{workflow.partition('/')[0]}/*" in among
 
 
 def _is_network(text: str) -> bool:

@@ -1,12 +1,18 @@
 """Principals and their scopes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from visapi_common.core.errors import ProblemError
 from visapi_common.core.scopes import ALL, DEFAULT_SCOPES, OPERATOR_SCOPES, SCOPES
 from visapi_gateway.kernel.access.restrictions import UNRESTRICTED, Restrictions
 
-__all__ = ["ALL", "DEFAULT_SCOPES", "OPERATOR_SCOPES", "SCOPES", "Principal", "Requester"]
+__all__ = ["ALL", "DEFAULT_SCOPES", "OPERATOR_SCOPES", "SCOPES", "Principal", "Requester", "covers"]
+
+
+def covers(held: frozenset[str], wanted: Iterable[str]) -> bool:
+    """Whether whoever holds scopes may do what the wanted ones allow."""
+    return all(scope in held or (ALL in held and scope not in OPERATOR_SCOPES) for scope in wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +42,11 @@ class Principal:
             raise ProblemError("forbidden", detail, status=403)
 
     def may(self, scope: str) -> bool:
-        return scope in self.scopes or (ALL in self.scopes and scope not in OPERATOR_SCOPES)
+        return covers(self.scopes, (scope,))
 
     def may_grant(self, scopes: frozenset[str]) -> bool:
         """Whether the principal holds every scope that it wants to grant."""
-        return all(map(self.may, scopes))
+        return covers(self.scopes, scopes)
 
     def sees(self, namespace: str, name: str) -> bool:
         """Whether a workflow is among those that the key is limited to."""
