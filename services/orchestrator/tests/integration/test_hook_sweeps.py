@@ -42,7 +42,7 @@ class Ledger:
 
     async def remove(self, tenant: str, hook: UUID) -> None:
         audit = AuditEntry(tenant, "test", AuditAction.HOOK_REMOVE, f"hook:{hook}", None, None, {})
-        assert await self.hooks.remove(tenant, hook, audit)
+        assert await self.hooks.remove(hook, audit, lambda _: None)
 
     async def deliver(self, tenant: str, hook: UUID, *names: str) -> None:
         some = [
