@@ -7,7 +7,7 @@ import pytest
 
 from kit.servers import NatsServer
 from kit.verifying_notifier import VerifyingNotifier, verifying_notifier
-from visapi_common.contracts.accounts import AccountTried, TriedVersion
+from visapi_common.contracts.accounts import AccountTried, NotTried, TriedVersion
 
 PATH = "/v1/accounts/mail"
 SETTINGS = {"host": "mail.acme.example", "from": "Acme <no-reply@acme.example>"}
@@ -57,11 +57,26 @@ async def test_too_many_at_once_are_refused_with_the_time_to_wait(
     gateway: Any, notifier: VerifyingNotifier
 ) -> None:
     await put(gateway)
-    notifier.answer = AccountTried([], retry_after_s=7.4)
+    notifier.answer = AccountTried([], retry_after_s=7.4, not_tried="tenant_busy")
     answer = await gateway.http.post(f"{PATH}/verify")
     assert (answer.status_code, answer.json()["code"]) == (429, "too_many_open")
     assert answer.headers["retry-after"] == "7"
-    assert await audited(gateway) == [{"target": "account:mail", "outcome": "too_many_open"}]
+    assert "this tenant" in answer.json()["detail"]
+    assert await audited(gateway) == [], "a refusal is not audited"
+
+
+async def test_a_notifier_that_is_full_or_cannot_read_the_account_is_told_and_no_tenant_is_blamed(
+    gateway: Any, notifier: VerifyingNotifier
+) -> None:
+    await put(gateway)
+    refusals: list[tuple[NotTried, str]] = [("notifier_busy", "of all tenants"), ("failed", "could not try")]
+    for why, said in refusals:
+        notifier.answer = AccountTried([], retry_after_s=3.0, not_tried=why)
+        answer = await gateway.http.post(f"{PATH}/verify")
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert said in answer.json()["detail"]
+        assert answer.headers["retry-after"] == "3"
+    assert await audited(gateway) == []
 
 
 async def test_without_a_notifier_the_outcome_is_not_known_and_that_is_said(gateway: Any) -> None:
@@ -69,7 +84,7 @@ async def test_without_a_notifier_the_outcome_is_not_known_and_that_is_said(gate
     answer = await gateway.http.post(f"{PATH}/verify")
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert "nothing was sent" in answer.json()["detail"]
-    assert await audited(gateway) == [{"target": "account:mail", "outcome": "unavailable"}]
+    assert await audited(gateway) == [], "a refusal is not audited"
 
 
 async def test_an_account_that_is_not_there_or_of_another_tenant_is_not_tried(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from visapi_common.adapters.artifacts import ArtifactStore
-from visapi_common.adapters.bus import Bus
+from visapi_common.adapters.bus import Bus, Subscription
 from visapi_common.adapters.clock import SystemClock
 from visapi_common.adapters.egress import open_client
 from visapi_common.adapters.egress_dial import EgressDialer
@@ -127,8 +127,10 @@ class Opened:
                 shape=channel.input,
             )(served(self._services[name].handler(dependencies), own, ask))
 
-    async def answer(self, bus: Bus, metrics: Metrics, stored: Stored) -> None:
-        """Try accounts when the gateway asks, over connections of their own: they hold up no mail."""
+    async def answer(self, bus: Bus, metrics: Metrics, stored: Stored) -> Subscription:
+        """Try accounts when the gateway asks, over connections of their own: they hold up no mail. The
+        caller closes the subscription when the notifier stops.
+        """
         outside = Outside(EgressDialer(self._policy), self._exchange)
         declared = channels.declared()
         probes = {
@@ -138,7 +140,7 @@ class Opened:
         }
         keys = self._settings.sealing_key
         self._verifier = Verifier(stored.accounts, keys, probes, SystemClock(), metrics)
-        await bus.subscribe(subjects.CONTROL_ACCOUNTS, self._verifier.receive, "notifier")
+        return await bus.subscribe(subjects.CONTROL_ACCOUNTS, self._verifier.receive, "notifier")
 
     def sender(self, pool: Pool, keys: Keyring, metrics: Metrics, bus: Bus) -> Sender:
         """Sends webhooks to endpoints, over connections of its own: slow endpoints hold up no channel."""

@@ -130,11 +130,18 @@ class TryAccount(msgspec.Struct, frozen=True):
     v: int = msgspec.field(default_factory=written_version)
 
 
+NotTried = Literal["tenant_busy", "notifier_busy", "failed"]
+"""`tenant_busy`: the tenant has as many verifications as it may have. `notifier_busy`: all tenants together
+have as many as the notifier carries out. `failed`: the notifier could not read the account, or stops.
+"""
+
+
 class AccountTried(msgspec.Struct, frozen=True):
     """The answer: the versions, the current one first; none where the account is gone. `retry_after_s` is
-    set, and nothing was tried, where the tenant has too many under way.
+    set where there is no outcome, and `not_tried` says why.
     """
 
     versions: list[TriedVersion]
     retry_after_s: float | None = None
+    not_tried: NotTried | None = None
     v: int = msgspec.field(default_factory=written_version)

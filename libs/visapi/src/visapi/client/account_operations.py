@@ -41,8 +41,10 @@ def list_account_versions(name: str) -> Call[AccountVersionPage]:
 
 
 def verify_account(name: str) -> Call[AccountVerification]:
-    """Try the credentials at the provider; nothing is sent."""
-    return Call(method="POST", path=f"{_path(name)}/verify", answer=AccountVerification, repeatable=True)
+    """Try the credentials at the provider; nothing is sent. The client does not repeat the request, because
+    providers count sign-ins that fail.
+    """
+    return Call(method="POST", path=f"{_path(name)}/verify", answer=AccountVerification)
 
 
 def rotate_account(

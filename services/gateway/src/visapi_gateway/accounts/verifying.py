@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import msgspec
 
 from visapi_common.contracts import subjects
-from visapi_common.contracts.accounts import AccountTried, AccountVerification, TryAccount
+from visapi_common.contracts.accounts import AccountTried, AccountVerification, NotTried, TryAccount
 from visapi_common.contracts.audit import AuditAction, AuditEntry
 from visapi_common.contracts.foreign import Reader, Unreadable
 from visapi_common.contracts.formats import NEWEST
@@ -39,15 +39,15 @@ class Verifications:
         self._log = log
 
     async def verify(self, who: Requester, name: str) -> AccountVerification:
-        """What the provider says. Nothing is answered before its audit entry is committed. Raises
-        `ProblemError` 404, 429 and 503.
+        """What the provider says. What was or may have been tried is answered once its audit entry is
+        committed; a refusal has none. Raises `ProblemError` 404, 429 and 503.
         """
         account = await self._accounts.one(who.tenant, name)
         try:
             tried = await self._tried(who.tenant, name)
-        except ProblemError as problem:
-            await self._note(who, name, outcome=problem.code)
-            raise
+        except UnknownFault as fault:
+            await self._note(who, name, outcome="unknown")
+            raise _unavailable(str(fault)) from fault
         if not tried.versions:
             raise no_such_account(name)
         outcomes = {str(one.version): one.outcome for one in tried.versions}
@@ -60,23 +60,31 @@ class Verifications:
         try:
             answer = _read(await self._ask(subjects.CONTROL_ACCOUNTS, question, PATIENCE_S))
         except TransientFault as fault:
-            raise _silent("no notifier listens") from fault
+            raise _unavailable("no notifier listens") from fault
         except UnknownFault as fault:
-            raise _silent(f"the notifier did not answer within {PATIENCE_S:.0f} seconds") from fault
+            raise UnknownFault(f"the notifier did not answer within {PATIENCE_S:.0f} seconds") from fault
         if isinstance(answer, Unreadable):
-            raise _silent("the notifier's answer cannot be read")
+            raise UnknownFault("the notifier's answer cannot be read")
         if answer.retry_after_s is not None:
-            wait = str(max(1, round(answer.retry_after_s)))
-            detail = (
-                f"this tenant has too many accounts verified at once; send the request again after {wait} s"
-            )
-            raise ProblemError("too_many_open", detail, status=429, headers={"Retry-After": wait})
+            raise _not_tried(answer.not_tried, max(1, round(answer.retry_after_s)))
         return answer
 
     async def _note(self, who: Requester, name: str, **details: Any) -> None:
         await self._log.note(entry(who, AuditAction.ACCOUNT_VERIFY, f"account:{name}", **details))
 
 
-def _silent(why: str) -> ProblemError:
+def _not_tried(why: NotTried | None, wait_s: int) -> ProblemError:
+    if why == "notifier_busy":
+        return _unavailable("the notifier carries out as many verifications of all tenants as it can", wait_s)
+    if why == "failed":
+        return _unavailable("the notifier could not try the account", wait_s)
+    detail = (
+        "this tenant has as many verifications of accounts under way, or begun within a minute, as it may"
+        f" have; send the request again after {wait_s} s"
+    )
+    return ProblemError("too_many_open", detail, status=429, headers={"Retry-After": str(wait_s)})
+
+
+def _unavailable(why: str, wait_s: int = 2) -> ProblemError:
     detail = f"{why}, so whether the provider takes the credentials is not known; nothing was sent"
-    return ProblemError("unavailable", detail, status=503, headers={"Retry-After": "2"})
+    return ProblemError("unavailable", detail, status=503, headers={"Retry-After": str(wait_s)})

@@ -65,7 +65,8 @@ class CredentialsRefused(PermanentFault):
 
 
 Probe = Callable[[OpenedVersion, float], Awaitable[str]]
-"""Tries credentials at the provider within so many seconds, and sends nothing; what the provider said. Raises
+"""Tries credentials at the provider within so many seconds, leaves within 2 more, and sends nothing; what the
+provider said. Raises
 `CredentialsRefused`, and another `Fault` where the provider said nothing about them.
 """
 

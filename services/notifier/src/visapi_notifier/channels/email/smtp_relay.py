@@ -21,12 +21,15 @@ from visapi_common.core.fair_job_queue import JobQueueLimits
 from visapi_notifier.accounts.rules import CredentialsRefused
 from visapi_notifier.channels.email.rules.message import Mail
 from visapi_notifier.channels.email.rules.relay import Relay
+from visapi_notifier.channels.email.signing_in import REASONS, is_refusal, sign_in
 
 TURNS = JobQueueLimits(at_once=8, per_tenant=4, waiting=4096, waiting_per_tenant=512, bytes_waiting=0)
 """Connections: slow mails of a tenant delay only that tenant's mails."""
 KEEP_MAX = 4
 FINAL_ANSWER_S = 120.0
 """Relays scan a message before they answer; an early timeout would make the outcome unknown without need."""
+QUIT_S = 2.0
+"""Seconds that a relay has to answer QUIT."""
 _PERMANENT = 500
 _ADDRESS = re.compile(r"[!-;=?-~]+@[A-Za-z0-9.-]+")
 
@@ -84,8 +87,9 @@ class SmtpRelay:
             self._slots.release(tenant)
 
     async def sign_in(self, limit_s: float) -> None:
-        """Connect, sign in and leave within `limit_s`, on a connection that no mail waits for. Raises
-        `PasswordRefused`, `TransientFault`, `PermanentFault` and `EgressRefused`; nothing is sent.
+        """Connect and sign in within `limit_s`, and leave within `QUIT_S` more, on a connection that no mail
+        waits for. Nothing is sent. Raises `PasswordRefused`, `TransientFault`, `PermanentFault` and
+        `EgressRefused`.
         """
         async with _definite():
             async with asyncio.timeout(limit_s):
@@ -102,8 +106,12 @@ class SmtpRelay:
     async def close(self) -> None:
         """Close every kept connection."""
         idle, self._idle = self._idle, []
-        for client in idle:
-            await _quit(client)
+        try:
+            for client in idle:
+                await _quit(client)
+        finally:
+            for client in idle:
+                client.close()
 
     async def _send(self, mail: Mail, kept: aiosmtplib.SMTP | None, limits: "_TimeLimits") -> str:
         async with _definite():
@@ -161,7 +169,7 @@ class SmtpRelay:
             raise PermanentFault(
                 "the mail relay offers no encryption for the password; starttls=off sends it in the clear"
             )
-        await client.login(relay.user, relay.password)
+        await sign_in(client, relay.user, relay.password, encrypted=encrypted)
 
     async def _envelope(self, client: aiosmtplib.SMTP, mail: Mail) -> None:
         for address in (mail.sender, *mail.recipients):
@@ -230,6 +238,9 @@ async def _definite() -> AsyncGenerator[None]:
     except aiosmtplib.SMTPAuthenticationError as error:
         if error.code < _PERMANENT:
             raise _refused(error.code, error.message) from error
+        if not is_refusal(error.code, error.message):
+            reason = REASONS.get(error.code, "took no sign-in")
+            raise PermanentFault(f"{where} {reason}: {error.code} {error.message}") from error
         raise PasswordRefused(f"{where} refused our password: {error.code} {error.message}") from error
     except aiosmtplib.SMTPResponseException as error:
         raise _refused(error.code, error.message) from error
@@ -243,8 +254,11 @@ async def _definite() -> AsyncGenerator[None]:
 
 
 async def _quit(client: aiosmtplib.SMTP) -> None:
+    """Leave, and close the connection whatever the relay answers and whoever cancels."""
     try:
-        async with asyncio.timeout(2.0):
+        async with asyncio.timeout(QUIT_S):
             await client.quit()
     except (aiosmtplib.SMTPException, OSError, TimeoutError):
+        return
+    finally:
         client.close()
