@@ -6,7 +6,7 @@ import sys
 from functools import partial
 
 from visapi_common.adapters.artifacts import PayloadStore, TemplateStore
-from visapi_common.adapters.bus import Bus, Subscription
+from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.clock import SystemClock
 from visapi_common.adapters.pool_meter import open_metered_pool
 from visapi_common.contracts.subjects import BUILTIN
@@ -53,9 +53,8 @@ async def _body(settings: NotifierSettings, opened: Opened, lifecycle: Lifecycle
     stored = Stored(secrets, PostgresAccounts(pool), templates)
     worker = Worker("notifier")
     opened.register(worker, lifecycle.metrics, ledger, leases, stored)
-    questions = await opened.answer(bus, lifecycle.metrics, stored)
     async with asyncio.TaskGroup() as group:
-        group.create_task(_unsubscribe(questions, lifecycle.stopping))
+        group.create_task(opened.answer(bus, lifecycle.metrics, stored, lifecycle.stopping))
         upkeep = [group.create_task(ledger.run()), group.create_task(leases.run())]
         if settings.sealing_key:
             sender = opened.sender(pool, settings.sealing_key, lifecycle.metrics, bus)
@@ -74,9 +73,3 @@ async def _body(settings: NotifierSettings, opened: Opened, lifecycle: Lifecycle
     await opened.close()
     await bus.close()
     await pool.close()
-
-
-async def _unsubscribe(questions: Subscription, stopping: asyncio.Event) -> None:
-    """A notifier that finishes its tasks takes no new question about an account."""
-    await stopping.wait()
-    await questions.close()

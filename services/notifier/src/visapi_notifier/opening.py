@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from visapi_common.adapters.artifacts import ArtifactStore
-from visapi_common.adapters.bus import Bus, Subscription
+from visapi_common.adapters.bus import Bus
 from visapi_common.adapters.clock import SystemClock
 from visapi_common.adapters.egress import open_client
 from visapi_common.adapters.egress_dial import EgressDialer
@@ -127,9 +127,9 @@ class Opened:
                 shape=channel.input,
             )(served(self._services[name].handler(dependencies), own, ask))
 
-    async def answer(self, bus: Bus, metrics: Metrics, stored: Stored) -> Subscription:
-        """Try accounts when the gateway asks, over connections of their own: they hold up no mail. The
-        caller closes the subscription when the notifier stops.
+    async def answer(self, bus: Bus, metrics: Metrics, stored: Stored, stopping: asyncio.Event) -> None:
+        """Try accounts when the gateway asks, until the notifier is `stopping`: it takes no question while it
+        finishes its tasks. The connections are separate, so they hold up no mail.
         """
         outside = Outside(EgressDialer(self._policy), self._exchange)
         declared = channels.declared()
@@ -140,7 +140,9 @@ class Opened:
         }
         keys = self._settings.sealing_key
         self._verifier = Verifier(stored.accounts, keys, probes, SystemClock(), metrics)
-        return await bus.subscribe(subjects.CONTROL_ACCOUNTS, self._verifier.receive, "notifier")
+        questions = await bus.subscribe(subjects.CONTROL_ACCOUNTS, self._verifier.receive, "notifier")
+        await stopping.wait()
+        await questions.close()
 
     def sender(self, pool: Pool, keys: Keyring, metrics: Metrics, bus: Bus) -> Sender:
         """Sends webhooks to endpoints, over connections of its own: slow endpoints hold up no channel."""
