@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from visapi.client import Client, operations
+from visapi.client import Client, account_operations, operations
 from visapi.client.all_runs import AllRuns
 from visapi.client.call import Call
 from visapi.client.declaring import Lines, Listing, Operation, Resource
@@ -148,3 +148,7 @@ def test_the_client_has_every_operation_of_the_api_for_keys():
     assert {described(call)["operationId"] for call in calls} == {
         one["operationId"] for item in theirs for one in item.values()
     }
+
+
+def test_a_verification_of_an_account_is_not_repeated_because_providers_count_failed_sign_ins() -> None:
+    assert not account_operations.verify_account("mail").repeatable
