@@ -13,7 +13,8 @@ from visapi_common.core.egress_policy import EgressRefused
 from visapi_common.core.errors import TransientFault, UnknownFault
 from visapi_common.telemetry.setup import open_metrics
 from visapi_notifier import channels
-from visapi_notifier.delivery.deliver import Deliverer, Effect, Time
+from visapi_notifier.delivery.deliver import Deliverer
+from visapi_notifier.delivery.effects import Effect, Time
 from visapi_notifier.delivery.serving import HiddenFault
 from visapi_notifier.outbound.rules.reading import Reading, Refused, Sent, Unclear, communication
 

@@ -156,7 +156,7 @@ async def test_a_notifier_that_stops_while_it_leaves_a_relay_keeps_no_connection
 
 @pytest.mark.parametrize("refusal", ["535 5.7.8 no such password", "535 no", "554 5.7.8 no"])
 async def test_a_relay_that_refuses_the_password_is_asked_once(relay: Relay, refusal: str) -> None:
-    relay.otherwise = refusal
+    relay.otherwise, relay.methods = refusal, "PLAIN LOGIN"
     one = await tried(verifier(rows_of(relay.port)))
     assert (one.outcome, len(relay.signed_in)) == ("refused", 1), one
     assert refusal in one.detail
@@ -178,8 +178,9 @@ async def test_another_answer_says_nothing_about_the_password(relay: Relay, answ
     assert (one.outcome, said in one.detail) == ("failed", True), one
 
 
-async def test_a_relay_that_does_not_take_one_method_is_asked_by_the_next(relay: Relay) -> None:
-    relay.answers = {"CRAM-MD5": "504 5.5.4 not supported"}
+@pytest.mark.parametrize("answer", ["504 5.5.4 not supported", "535 5.7.8 only a hash is kept"])
+async def test_a_relay_that_does_not_take_one_method_is_asked_by_the_next(relay: Relay, answer: str) -> None:
+    relay.answers = {"CRAM-MD5": answer}
     one = await tried(verifier(rows_of(relay.port)))
     assert (one.outcome, relay.signed_in) == ("accepted", ["CRAM-MD5", "PLAIN"])
 

@@ -16,7 +16,7 @@ from visapi_notifier.channels.email.account_relays import AccountRelays
 from visapi_notifier.channels.email.rules.account import check_port, relay_of_account, sender_of_account
 from visapi_notifier.channels.email.rules.addresses import Mailbox
 from visapi_notifier.channels.email.rules.message import EmailInput, Mail
-from visapi_notifier.channels.email.smtp_relay import PasswordRefused, SmtpRelay
+from visapi_notifier.channels.email.smtp_relay import PasswordRefused, SignInRefused, SmtpRelay
 from visapi_notifier.delivery.effects import Time
 from visapi_notifier.outbound.rules.masking import Mask
 
@@ -41,11 +41,11 @@ class Route:
         for relay in self.relays[:-1]:
             try:
                 return await relay.send(mail, ends - loop.time(), chosen=time.chosen)
-            except PasswordRefused:
+            except (PasswordRefused, SignInRefused):
                 continue
         try:
             return await self.relays[-1].send(mail, ends - loop.time(), chosen=time.chosen)
-        except PasswordRefused as refused:
+        except (PasswordRefused, SignInRefused) as refused:
             if self.key_missing:
                 raise Postponed(REFUSED_RETRY_S) from refused
             raise

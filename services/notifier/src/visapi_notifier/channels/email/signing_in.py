@@ -11,7 +11,10 @@ from visapi_common.core.errors import TransientFault
 
 _IN_THE_CLEAR: Final = ("cram-md5", "plain", "login")
 _ENCRYPTED: Final = ("plain", "login", "cram-md5")
-"""Relays that keep hashes of passwords refuse CRAM-MD5 with 535, although they offer it."""
+_CHALLENGED: Final = "cram-md5"
+"""Relays that keep hashes of passwords refuse this method with 535, although they offer it: its refusal says
+nothing about the password while another method is offered.
+"""
 _ANOTHER_METHOD: Final = frozenset({500, 501, 502, 504, 534, 538})
 """Answers that concern the method and not the password (RFC 4954 section 6)."""
 _REFUSED: Final = 535
@@ -43,6 +46,8 @@ async def sign_in(client: aiosmtplib.SMTP, user: str, password: str, *, encrypte
             await methods[name](user, password)
         except aiosmtplib.SMTPAuthenticationError as error:
             failed = error
+            if name == _CHALLENGED:
+                continue
             if is_refusal(error.code, error.message) or error.code not in _ANOTHER_METHOD:
                 raise
         else:

@@ -38,6 +38,10 @@ class PasswordRefused(CredentialsRefused):
     """The relay knows no such user and password."""
 
 
+class SignInRefused(PermanentFault):
+    """The relay lets this user not sign in, for another reason than the password."""
+
+
 class SmtpRelay:
     """A relay, dialled through the egress guard. `trusted`: the operator named it. Relays that are given the
     same `slots` share their connections fairly.
@@ -240,7 +244,7 @@ async def _definite() -> AsyncGenerator[None]:
             raise _refused(error.code, error.message) from error
         if not is_refusal(error.code, error.message):
             reason = REASONS.get(error.code, "took no sign-in")
-            raise PermanentFault(f"{where} {reason}: {error.code} {error.message}") from error
+            raise SignInRefused(f"{where} {reason}: {error.code} {error.message}") from error
         raise PasswordRefused(f"{where} refused our password: {error.code} {error.message}") from error
     except aiosmtplib.SMTPResponseException as error:
         raise _refused(error.code, error.message) from error
