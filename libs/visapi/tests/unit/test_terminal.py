@@ -215,3 +215,14 @@ def test_nothing_else_writes_to_the_terminal():
             assert word not in {"sys.stdout", "sys.stderr", "typer.secho"}, f"{path.name}: {word}"
             assert called not in {"print", "Console"}, f"{path.name}: {called}"
             assert called != "typer.echo" or path.name == "main.py", f"{path.name}: {called}"
+
+
+def test_an_error_that_ends_with_a_log_keeps_its_lines_indented(capsys: pytest.CaptureFixture[str]) -> None:
+    Terminal(stderr=True).print_error(
+        "postgres did not start; its log ends:\nFATAL: no room\nstate: resolved"
+    )
+    assert capsys.readouterr().err.splitlines() == [
+        "error: postgres did not start; its log ends:",
+        "  FATAL: no room",
+        "  state: resolved",
+    ]

@@ -22,7 +22,7 @@ from visapi.cli.admin_restored import (
     show_report,
 )
 from visapi.cli.connection import DEFAULT_DATA_DIR, DataDir
-from visapi.cli.output import USAGE, done, fail
+from visapi.cli.output import FAILURE, USAGE, done, errors, fail
 from visapi.stack import postgres
 from visapi.stack.accounts import AccountMissingError
 from visapi.stack.backups import BackupFolder, Source, Target
@@ -134,4 +134,5 @@ def _failures() -> Generator[None]:
         OSError,
         PostgresFailedError,
     ) as error:
-        fail(str(error))
+        errors().print_error(str(error))
+        raise typer.Exit(FAILURE) from error

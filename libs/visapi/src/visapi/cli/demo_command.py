@@ -60,8 +60,10 @@ async def _refusing(demo: Coroutine[None, None, int]) -> int:
         return await demo
     except (*REFUSALS, ApiError, UnreachableError, TimeoutError) as error:
         detail = str(error) or f"the run did not end within {_PATIENCE_S:.0f} s"
-        out.print(Text.assemble(("error: ", "bold red"), detail))
-        if isinstance(error, ApiError):
+        if not isinstance(error, ApiError):
+            out.print_error(detail)
+        else:
+            out.print(Text.assemble(("error: ", "bold red"), detail))
             for mistake in error.problem.errors or ():
                 out.print(f"  {mistake.pointer}  {mistake.detail}")
         return FAILURE

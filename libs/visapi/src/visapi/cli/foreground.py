@@ -95,7 +95,7 @@ async def run_stack(options: StackOptions, extras: Sequence[ProcessSpec] = ()) -
                 await interruption.asked.wait()
             print_notice(Notice("stack", "stopping; Ctrl-C again ends everything at once"), to=out)
     except REFUSALS as error:
-        errors().print(Text.assemble(("error: ", "bold red"), str(error)))
+        errors().print_error(str(error))
         return FAILURE
     interruption.finish()
     print_notice(Notice("stack", f"stopped; the data stays in {stack.data.root}"), to=out)

@@ -9,6 +9,7 @@ visible. A line feed in a text that has one line makes a second line, which read
 import re
 import sys
 from collections.abc import Iterable
+from textwrap import indent
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -54,6 +55,13 @@ class Terminal(Console):
     def print_block(self, text: str) -> None:
         """Print a text that may have several lines."""
         super().print(Text(text))
+
+    def print_error(self, text: str) -> None:
+        """Print an error of this program itself, which may end with lines of a log; those are indented."""
+        first, _, rest = text.partition("\n")
+        self.print(Text.assemble(("error: ", "bold red"), first))
+        if rest:
+            self.print_block(indent(rest, "  "))
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """As any console; the control codes of the console itself stay."""
