@@ -33,9 +33,10 @@ def is_refusal(code: int, message: str) -> bool:
 
 
 async def sign_in(client: aiosmtplib.SMTP, user: str, password: str, *, encrypted: bool) -> None:
-    """AUTH by one method; by the next one only where the relay does not take the method. Raises
-    `SMTPAuthenticationError` with the relay's last answer, and `TransientFault` where the relay offers no
-    method that VisAPI supports.
+    """AUTH by one method; by the next one only where the relay does not take the method, or refuses CRAM-MD5.
+
+    Raises `SMTPAuthenticationError` with the relay's last answer, and `TransientFault` where the relay offers
+    no method that VisAPI supports.
     """
     methods = {"cram-md5": client.auth_crammd5, "plain": client.auth_plain, "login": client.auth_login}
     failed: aiosmtplib.SMTPAuthenticationError | None = None
